@@ -1,0 +1,1 @@
+"""Actions on code: selection in, explanation or edit out."""

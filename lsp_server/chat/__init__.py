@@ -1,0 +1,1 @@
+"""Prompts and templates of a conversation."""

@@ -1,0 +1,54 @@
+"""The command line, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lsp_server import __version__
+from lsp_server.cli import complete, demo, doctor, models
+from lsp_server.cli.serve import serve_stdio, serve_tcp
+
+app = typer.Typer(
+    help="Kruk: a coder model in your editor, on your own machine.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(models.app, name="models")
+app.command("complete")(complete.complete)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+
+
+@app.command()
+def serve(
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="Serve on stdin and stdout; so it does anyway.")
+    ] = True,
+    tcp: Annotated[int | None, typer.Option("--tcp", metavar="PORT", help="Serve on 127.0.0.1 only.")] = None,
+    model: Annotated[
+        str, typer.Option("--model", metavar="ID|PATH", help="Unless the editor sets one.")
+    ] = "",
+) -> None:
+    """Run the language server, as an editor does."""
+    options = {"model": model} if model else None
+    if tcp is not None:
+        serve_tcp(tcp, options)
+    serve_stdio(options)
+
+
+def _version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"kruk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Kruk: a coder model in your editor, on your own machine."""

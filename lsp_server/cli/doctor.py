@@ -1,0 +1,258 @@
+"""`kruk doctor`: what is wrong with this installation, and what to do about it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import psutil
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from lsp_server import __version__, paths
+from lsp_server.cli.client import Client
+from lsp_server.cli.console import err, out
+from lsp_server.errors import KrukError
+from lsp_server.model import memory, registry
+from lsp_server.model.catalogue import DEFAULT_MODEL
+
+EDITORS = {
+    "Neovim": ("nvim", "--version"),
+    "VS Code": ("code", "--version"),
+    "Vim": ("vim", "--version"),
+    "Emacs": ("emacs", "--version"),
+    "Helix": ("hx", "--version"),
+    "Kate": ("kate", "--version"),
+    "Sublime Text": ("subl", "--version"),
+    "Zed": ("zed", "--version"),
+}
+LLAMA_PINNED = "0.3.36"
+_FAST = ("AVX2", "AVX512", "NEON", "VSX", "WASM_SIMD")
+_SAMPLE, _SAMPLE_AFTER = "def add(a, b):\n    return ", "\n\n\nprint(add(1, 2))\n"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `level` "bad" makes the command end with 1."""
+
+    topic: str
+    level: Literal["good", "note", "bad"]
+    text: str
+    advice: str = ""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False) -> None:
+    """Look at Python, llama.cpp, memory, models and editors, and try one completion. Ends with 1 when it fails."""
+    findings = []
+    table = Table.grid(padding=(0, 2))
+    marks = {"good": "[green]✓[/]", "note": "[yellow]·[/]", "bad": "[red]✗[/]"}
+    with err.status("Looking …") as status:
+        for finding in _look():
+            findings.append(finding)
+            status.update(f"Looking … {finding.topic}")
+            table.add_row(marks[finding.level], finding.topic, escape(finding.text))
+            if finding.advice:
+                table.add_row("", "", f"[bold]→[/] {escape(finding.advice)}")
+    if as_json:
+        out.print_json(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        out.print(table)
+    if any(finding.level == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _look() -> Iterator[Finding]:
+    yield _python()
+    yield _llama()
+    yield _processor()
+    yield _memory()
+    yield _folder()
+    yield from _models()
+    yield from _editors()
+    yield _self_test()
+
+
+def _python() -> Finding:
+    text = (
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, Kruk {__version__}"
+    )
+    return Finding("Python", "good", text)
+
+
+def _llama() -> Finding:
+    """Load llama.cpp in a process of its own: a build for another processor ends with an illegal instruction."""
+    code = "from lsp_server.model import llama; print(llama.build_info())"
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    if run.returncode != 0:
+        why = (
+            "it was built for another processor" if run.returncode in (-4, 0xC000001D) else run.stderr.strip()
+        )
+        advice = (
+            "Install it anew: pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python=="
+        )
+        return Finding("llama.cpp", "bad", f"it cannot be loaded: {why}", advice + LLAMA_PINNED)
+    version = importlib.metadata.version("llama-cpp-python")
+    sets = " ".join(
+        part.split(" = ")[0].strip() for part in run.stdout.split("|") if part.strip().endswith("= 1")
+    )
+    text = f"llama-cpp-python {version}; {sets}"
+    if version != LLAMA_PINNED:
+        return Finding("llama.cpp", "bad", text, f"Kruk needs exactly {LLAMA_PINNED}: install Kruk again")
+    if not any(name in sets for name in _FAST):
+        return Finding("llama.cpp", "note", text, "This build uses no vector instructions and will be slow")
+    return Finding("llama.cpp", "good", text)
+
+
+def _processor() -> Finding:
+    cores, threads = psutil.cpu_count(logical=False), psutil.cpu_count()
+    text = f"{cores} cores, {threads} hardware threads; the model uses {memory.default_threads()}"
+    return Finding("Processor", "good", text)
+
+
+def _memory() -> Finding:
+    there, total = memory.available_bytes(), psutil.virtual_memory().total
+    text = f"{memory.gib(there)} of {memory.gib(total)} can be used"
+    if there < 1 << 30:
+        return Finding(
+            "Memory", "note", text, "That is little even for the smallest models: close other programs"
+        )
+    return Finding("Memory", "good", text)
+
+
+def _folder() -> Finding:
+    folder = paths.data_dir()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = memory.gib(shutil.disk_usage(existing).free)
+    if not os.access(existing, os.W_OK):
+        return Finding(
+            "Folder", "bad", f"{folder} cannot be written", "Set KRUK_HOME to a folder of your own"
+        )
+    return Finding("Folder", "good", f"{folder}, {free} free")
+
+
+def _models() -> Iterator[Finding]:
+    found = registry.installed()
+    for model in found:
+        yield _model(model)
+    chosen = registry.default_choice() or DEFAULT_MODEL
+    try:
+        located = registry.locate(chosen)
+    except KrukError as error:
+        yield Finding("Model", "bad", error.what, error.hint)
+        return
+    need = memory.estimate(located.header, 4096).total
+    text = f"{located.name} is used; it needs {memory.gib(need)}"
+    yield Finding("Model", "good", text + ("" if located.fim else "; it cannot fill in the middle"))
+
+
+def _model(model: registry.InstalledModel) -> Finding:
+    """Check one file: by its hash when the catalogue has one, else by its header."""
+    name = f"{model.name} ({memory.gib(model.size_bytes)})"
+    if model.file and model.file.sha256:
+        with model.path.open("rb") as stream:
+            digest = hashlib.sha256()
+            while part := stream.read(1 << 22):
+                digest.update(part)
+        if digest.hexdigest() == model.file.sha256:
+            return Finding("File", "good", f"{name}: the hash is right")
+        advice = f"Run `kruk models rm {model.name}`, then `kruk models pull {model.name}`"
+        return Finding("File", "bad", f"{name}: the hash is wrong, the file is damaged", advice)
+    try:
+        registry.locate(str(model.path))
+    except KrukError as error:
+        return Finding("File", "bad", error.what, error.hint)
+    return Finding("File", "good", f"{name}: the header is sound; there is no hash to check")
+
+
+def _editors() -> Iterator[Finding]:
+    seen = False
+    for name, (command, flag) in EDITORS.items():
+        if (path := shutil.which(command)) is None:
+            continue
+        seen = True
+        try:
+            run = subprocess.run(
+                [path, flag],
+                capture_output=True,
+                text=True,
+                timeout=10,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+            version = (run.stdout.strip().splitlines() or ["version unknown"])[0]
+        except (OSError, subprocess.TimeoutExpired):
+            version = "it does not say its version"
+        advice = "Ghost text needs Neovim 0.12" if name == "Neovim" and _is_old_neovim(version) else ""
+        yield Finding("Editor", "note" if advice else "good", f"{name}: {version[:60]}", advice)
+    if not seen:
+        yield Finding("Editor", "note", "none of the known ones is on PATH")
+
+
+def _is_old_neovim(version: str) -> bool:
+    numbers = version.removeprefix("NVIM v").split(".")
+    return numbers[0] == "0" and len(numbers) > 1 and numbers[1].isdigit() and int(numbers[1]) < 12
+
+
+def _self_test() -> Finding:
+    """Start the server as an editor would, complete one line, and measure."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="kruk-doctor-") as folder:
+            return _try_one(Path(folder).resolve())
+    except (KrukError, OSError, queue.Empty) as error:
+        advice = error.hint if isinstance(error, KrukError) else ""
+        return Finding("Self-test", "bad", getattr(error, "what", "") or f"it failed: {error!r}", advice)
+
+
+def _try_one(root: Path) -> Finding:
+    client = Client(root, {})
+    try:
+        states: queue.Queue[dict[str, Any]] = queue.Queue()
+        answered_ms = client.initialize({"kruk/didChangeStatus": states.put})
+        while (status := states.get(timeout=300))["state"] == "loading":
+            pass
+        if status["state"] == "error":
+            return Finding("Self-test", "bad", status["message"])
+        uri = client.open(root / "add.py", _SAMPLE + _SAMPLE_AFTER, "python")
+        position = {"line": 1, "character": len("    return ")}
+        params = {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 1}}
+        started = time.perf_counter()
+        answer = client.request("textDocument/inlineCompletion", params)
+        took_ms = (time.perf_counter() - started) * 1e3
+        talk = {"messages": [{"role": "user", "content": "Count from one to twenty."}]}
+        speed = ""
+        try:
+            started = time.perf_counter()
+            said = client.request("kruk/chat", talk)
+            speed = f", {said['tokens'] / (time.perf_counter() - started):.0f} tokens a second"
+        except KrukError:  # a base model; the completion has shown that it works
+            speed = ""
+        if not answer:
+            reason = client.request("kruk/lastCompletion", None)["reason"]
+            return Finding("Self-test", "bad", f"no suggestion: {reason}", "Try another model")
+        text = answer["items"][0]["insertText"]
+        times = f"answered in {answered_ms:.0f} ms, suggested in {took_ms:.0f} ms{speed}"
+        return Finding("Self-test", "good", f"`return ` → `{text}`; {times}")
+    finally:
+        client.close()

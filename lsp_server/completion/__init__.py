@@ -1,0 +1,1 @@
+"""One completion, from the request to the text that is shown."""

@@ -1,0 +1,92 @@
+"""The hole that a completion fills, measured once for all the filters of `finish`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lsp_server.completion.layout import line_above, line_prefix_of, line_suffix_of, lines_above, lines_below
+from lsp_server.completion.trigger import Shape
+from lsp_server.syntax.languages import Language
+from lsp_server.syntax.scan import Scan, ScanState, scan
+from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, parse, window
+
+_SUFFIX_TO_JUDGE_BY = 1_500
+_LINES_TO_COMPARE = 12
+
+
+@dataclass(frozen=True)
+class Hole:
+    """The text around the cursor, cut to a window, and what is known of the suggestion wanted there."""
+
+    prefix: str
+    suffix: str
+    shape: Shape
+    language: Language | None
+    control_texts: Collection[str]
+
+    @functools.cached_property
+    def line_prefix(self) -> str:
+        """What the cursor's line holds before the cursor."""
+        return line_prefix_of(self.prefix)
+
+    @functools.cached_property
+    def line_suffix(self) -> str:
+        """What the cursor's line holds after the cursor."""
+        return line_suffix_of(self.suffix)
+
+    @functools.cached_property
+    def above(self) -> str:
+        """The nearest line above that is not blank."""
+        return line_above(self.prefix)
+
+    @functools.cached_property
+    def recent(self) -> list[str]:
+        """The last lines above the cursor's, blank ones too, the nearest last."""
+        return [line.rstrip() for line in lines_above(self.prefix)[-_LINES_TO_COMPARE:]]
+
+    @functools.cached_property
+    def below(self) -> list[str]:
+        """The next lines that are not blank, the nearest first."""
+        return lines_below(self.suffix)[:_LINES_TO_COMPARE]
+
+    @functools.cached_property
+    def state(self) -> ScanState:
+        """Where a scan stands at the cursor, its faults forgotten."""
+        state = scan(self.prefix, self.language).state
+        return ScanState(state.open_brackets, state.region, state.inside)
+
+    def scan(self, text: str) -> Scan:
+        """Scan a text that is put at the cursor."""
+        return scan(text, self.language, self.state)
+
+    def whole_lines(self, text: str) -> list[str]:
+        """The lines of a text as they stand in the document: the first with what is before the cursor."""
+        return [line.rstrip() for line in (self.line_prefix + text).split("\n")]
+
+    def faults(self, text: str) -> int:
+        """How many brackets and quotes are wrong when `text` fills the hole; to be compared."""
+        return self._judge(text).n_faults
+
+    def imbalance(self, text: str) -> int:
+        """The same, and the brackets that stay open."""
+        state = self._judge(text)
+        return state.n_faults + len(state.open_brackets)
+
+    def n_errors(self, text: str) -> int:
+        """How many places of the window do not parse when `text` fills the hole."""
+        if self.language is None:
+            return 0
+        return parse(self.prefix + text + self.suffix, self.language).n_errors
+
+    def _judge(self, text: str) -> ScanState:
+        return self.scan(text + self.suffix[:_SUFFIX_TO_JUDGE_BY]).state
+
+
+def hole_at(
+    prefix: str, suffix: str, shape: Shape, language: Language | None, control_texts: Collection[str]
+) -> Hole:
+    """The hole between a prefix and a suffix of any length."""
+    around = window(prefix[-WINDOW_BEFORE - 1 :], suffix[: WINDOW_AFTER + 1])
+    return Hole(around.prefix, around.suffix, shape, language, control_texts)

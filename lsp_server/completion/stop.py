@@ -1,0 +1,98 @@
+"""When generating more is useless, asked after every token; O(new text), or nobody would ask.
+
+It only stops the model: what the text is worth, and where it is cut, is decided by `finish`. Texts have one
+kind of line end, as `finish` has.
+"""
+
+from __future__ import annotations
+
+from lsp_server.completion.block import BodyReader
+from lsp_server.completion.layout import line_prefix_of, lines_below
+from lsp_server.completion.trigger import Shape
+from lsp_server.syntax.languages import Language
+from lsp_server.syntax.scan import scan
+from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, window
+
+MAX_LINES = 24
+_MAX_SAME_LINES = 3
+_MAX_BLANK_LINES = 2
+_SHORTEST_TELLING_LINE = 3
+
+
+class StopRule:
+    """Fed with the text as it comes; once it has said stop, it says so for ever, and `reason` says why."""
+
+    def __init__(self, shape: Shape, reader: BodyReader, line_prefix: str, next_line: str, max_lines: int) -> None:
+        self.reason: str | None = None
+        self._shape = shape
+        self._reader = reader
+        self._line_prefix = line_prefix
+        self._next_line = next_line
+        self._max_lines = max_lines
+        self._pieces: list[str] = []  # of the line that is not finished
+        self._n_lines = 0
+        self._n_blank_lines = 0
+        self._has_text = False
+        self._last_line = ""
+        self._n_same_lines = 0
+
+    def feed(self, text: str) -> bool:
+        """Whether to stop, now that `text` has come after what was fed before."""
+        *lines, rest = text.split("\n")
+        for line in lines:
+            self._add(line + "\n")
+        if rest:
+            self._add(rest)
+        return self.reason is not None
+
+    def _add(self, piece: str) -> None:
+        if self.reason is not None:
+            return
+        self._pieces.append(piece)
+        if piece.endswith("\n"):
+            line = "".join(self._pieces)
+            self._pieces.clear()
+            self.reason = self._after_line(line)
+            self._n_lines += 1
+        elif "}" in piece and self._shape.kind == "block":
+            end = self._reader.brace("".join(self._pieces))
+            self.reason = end.reason if end else None
+
+    def _after_line(self, line: str) -> str | None:
+        stripped = line.strip()
+        self._has_text = self._has_text or bool(stripped)
+        if self._shape.kind == "line":
+            if self._has_text:
+                return "the line is complete"
+            self._n_blank_lines += 1
+            return "blank lines" if self._n_blank_lines > _MAX_BLANK_LINES else None
+        if not stripped:
+            self._reader.read(line)
+            # The rest of the cursor's own line is not a blank line.
+            self._n_blank_lines += self._n_lines > 0
+            return "blank lines" if self._n_blank_lines >= _MAX_BLANK_LINES else None
+        self._n_blank_lines = 0
+        return self._after_code(line)
+
+    def _after_code(self, line: str) -> str | None:
+        end = self._reader.read(line)
+        if end:
+            return end.reason
+        whole = ((self._line_prefix if self._n_lines == 0 else "") + line).rstrip()
+        if whole == self._next_line and len(whole.strip()) >= _SHORTEST_TELLING_LINE:
+            return "the line below was repeated"
+        self._n_same_lines = self._n_same_lines + 1 if whole == self._last_line else 1
+        self._last_line = whole
+        if self._n_same_lines >= _MAX_SAME_LINES:
+            return "a line was repeated over and over"
+        return "enough lines" if self._n_lines + 1 >= self._max_lines else None
+
+
+def stop_rule(
+    shape: Shape, prefix: str, suffix: str, language: Language | None, max_lines: int = MAX_LINES
+) -> StopRule:
+    """A fresh rule for one completion at the cursor between `prefix` and `suffix`."""
+    around = window(prefix[-WINDOW_BEFORE - 1 :], suffix[: WINDOW_AFTER + 1])
+    reader = BodyReader(shape, around.prefix, language, scan(around.prefix, language).state)
+    next_line = next(iter(lines_below(around.suffix)), "")
+    return StopRule(shape, reader, line_prefix_of(around.prefix), next_line, max_lines)

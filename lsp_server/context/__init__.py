@@ -1,0 +1,1 @@
+"""What the model should see besides the cursor's line."""

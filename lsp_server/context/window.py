@@ -1,0 +1,116 @@
+"""Which part of the file the model sees, and where the anchor stands.
+
+The prompt of an anchored completion is `[PRE] head [SUF] suffix [MID] tail`: head runs from the window's
+start to the anchor, tail from the anchor to the cursor. While the user types below the anchor only the tail
+grows, at the end of the prompt, so the KV cache stays exact and a keystroke costs its own tokens. A window
+is a pure function of text, cursor and the window before; it moves in coarse steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHARS_PER_TOKEN = 3  # code, careful: real counts are checked when the prompt is made
+SUFFIX_SHARE = 4  # a quarter of the budget is for what follows the cursor
+START_STEP_LINES = 32  # the window's start only stands on every 32nd line
+MAX_TAIL_LINES, MAX_TAIL_CHARS = 24, 1600  # past these the anchor is put anew
+LONG_LINE_STEP = 512  # within an overlong line, edges move by so many characters
+
+
+@dataclass(frozen=True)
+class Window:
+    """Offsets into one text: start <= anchor <= cursor <= end."""
+
+    start: int
+    anchor: int
+    cursor: int
+    end: int
+
+    def head(self, text: str) -> str:
+        """Text from the window's start to the anchor."""
+        return text[self.start : self.anchor]
+
+    def tail(self, text: str) -> str:
+        """Text from the anchor to the cursor."""
+        return text[self.anchor : self.cursor]
+
+    def suffix(self, text: str) -> str:
+        """Text from the cursor to the window's end."""
+        return text[self.cursor : self.end]
+
+
+@dataclass(frozen=True)
+class Anchored:
+    """The window that was last used in a document, with its head to tell whether it still stands."""
+
+    window: Window
+    head: str
+
+
+def place(
+    text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, before: Anchored | None
+) -> Anchored:
+    """Put the window: the one before as long as it holds, else a new one with its anchor above the cursor."""
+    n_chars = n_budget_tokens * CHARS_PER_TOKEN
+    end = _end(text, cursor, n_chars // SUFFIX_SHARE)
+    if before and _holds(before, text, cursor):
+        old = before.window
+        return Anchored(Window(old.start, old.anchor, cursor, end), before.head)
+    anchor = _anchor(text, cursor, anchor_lines)
+    start = _start(text, anchor, n_chars - n_chars // SUFFIX_SHARE)
+    return Anchored(Window(start, anchor, cursor, end), text[start:anchor])
+
+
+def _holds(before: Anchored, text: str, cursor: int) -> bool:
+    """Whether the cursor is still near below the anchor, and nothing above it changed."""
+    anchor = before.window.anchor
+    return (
+        anchor <= cursor <= anchor + MAX_TAIL_CHARS
+        and text.startswith(before.head, before.window.start)
+        and text.count("\n", anchor, cursor) <= MAX_TAIL_LINES
+    )
+
+
+def _anchor(text: str, cursor: int, n_lines: int) -> int:
+    """Beginning of the line `n_lines` above the cursor's, or nearer when those lines are long."""
+    line_start = text.rfind("\n", 0, cursor) + 1
+    if cursor - line_start > MAX_TAIL_CHARS // 2:
+        into = cursor - line_start - MAX_TAIL_CHARS // 2
+        return line_start + into // LONG_LINE_STEP * LONG_LINE_STEP
+    anchor = line_start
+    for _ in range(n_lines):
+        if anchor == 0:
+            break
+        above = text.rfind("\n", 0, anchor - 1) + 1
+        if cursor - above > MAX_TAIL_CHARS // 2:
+            break
+        anchor = above
+    return anchor
+
+
+def _start(text: str, anchor: int, n_chars: int) -> int:
+    """First line of the window: at most `n_chars` before the anchor, on a multiple of START_STEP_LINES."""
+    if anchor <= n_chars:
+        return 0
+    earliest = anchor - n_chars
+    line = text.count("\n", 0, earliest) + 1
+    n_skipped = -line % START_STEP_LINES
+    start = text.find("\n", earliest, anchor) + 1
+    coarse = start
+    for _ in range(n_skipped):
+        following = text.find("\n", coarse, anchor) + 1
+        if not following or anchor - following < n_chars // 2:  # long lines: half the window must remain
+            break
+        coarse = following
+    if not start:  # one line longer than the window
+        return earliest // LONG_LINE_STEP * LONG_LINE_STEP
+    return coarse
+
+
+def _end(text: str, cursor: int, n_chars: int) -> int:
+    """End of the window: at most `n_chars` behind the cursor, at the end of a line where one is near."""
+    end = cursor + n_chars
+    if end >= len(text):
+        return len(text)
+    line_end = text.rfind("\n", cursor, end) + 1
+    return line_end if line_end > cursor + n_chars // 2 else end

@@ -1,0 +1,1 @@
+"""One file for each group of LSP methods, a few lines each."""

@@ -1,0 +1,132 @@
+"""What Kruk asks of a model: token ids in, logits out, one KV cache with several sequences.
+
+Knows nothing of prompts, files or LSP. `llama.py` is the real implementation, `fake.py` the one for tests.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from lsp_server.model.catalogue import Fim
+
+Logits: TypeAlias = "npt.NDArray[np.float32]"
+TokenIds: TypeAlias = "npt.NDArray[np.int64]"
+Tell: TypeAlias = Callable[[int], None]  # takes percent, 0 to 100
+
+COMPLETION, CHAT = 0, 1  # the sequences of the KV cache
+N_SEQUENCES = 4
+
+
+class Aborted(Exception):
+    """An evaluation stopped because `abort` was called. What was finished stays in the KV cache."""
+
+
+class Vocabulary:
+    """The bytes of every token, and which tokens may come first when the output has to begin with given bytes."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.pieces = pieces
+
+    @cached_property
+    def _order(self) -> list[int]:
+        return sorted((i for i, piece in enumerate(self.pieces) if piece), key=self.pieces.__getitem__)
+
+    @cached_property
+    def _sorted_pieces(self) -> list[bytes]:
+        return [self.pieces[i] for i in self._order]
+
+    def starting(self, owed: bytes) -> TokenIds:
+        """Token ids whose bytes begin with `owed`, or are a beginning of it. `owed` is not empty."""
+        import numpy as np  # not at the top: the server answers `initialize` before it needs numpy
+
+        order, sorted_pieces = self._order, self._sorted_pieces
+        low = bisect.bisect_left(sorted_pieces, owed)
+        high = low
+        while high < len(order) and sorted_pieces[high].startswith(owed):
+            high += 1
+        ids = order[low:high]
+        for length in range(1, len(owed)):
+            beginning = owed[:length]
+            at = bisect.bisect_left(sorted_pieces, beginning)
+            while at < len(order) and sorted_pieces[at] == beginning:
+                ids.append(order[at])
+                at += 1
+        return np.asarray(ids, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class FimIds:
+    """A model's own fill-in-the-middle format, as token ids."""
+
+    format: Fim
+    prefix: int
+    suffix: int
+    middle: int | None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a loaded model."""
+
+    name: str
+    path: Path
+    n_vocab: int
+    n_ctx: int
+    n_threads: int
+    is_instruct: bool
+    chat_family: str | None
+    fim: FimIds | None
+    bos: int | None  # the token id a prompt begins with, for the models that want one
+    control_texts: tuple[str, ...]  # texts of tokens that must never be shown
+    anchor_lines: int = 8
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How many tokens of a prompt were in the KV cache, and how many had to be evaluated."""
+
+    n_reused: int
+    n_evaluated: int
+
+
+class Model(Protocol):
+    """A loaded model. Every method but `abort` belongs to the one thread that owns it."""
+
+    info: ModelInfo
+    vocabulary: Vocabulary
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of user text: never a control token, whatever the text says."""
+
+    def token_id(self, text: str) -> int | None:
+        """Return the id of the one token written `text`, a control token perhaps; None when there is none."""
+
+    def is_end(self, token_id: int) -> bool:
+        """Whether this token ends the output: end of text, of turn, or any token of the FIM format."""
+
+    def evaluate(self, sequence: int, token_ids: Sequence[int]) -> Evaluation:
+        """Make `sequence` hold exactly `token_ids` and have the logits of the last one. Raises Aborted."""
+
+    def append(self, sequence: int, token_id: int) -> None:
+        """Evaluate one more token at the end of `sequence`. Raises Aborted, and then holds what it held."""
+
+    def logits(self) -> Logits:
+        """Logits (n_vocab,) after the newest token; a view that the next evaluation overwrites."""
+
+    def abort(self) -> None:
+        """Stop the running evaluation as soon as possible. May be called from any thread."""
+
+    def allow(self) -> None:
+        """Take back `abort`: the next evaluation may run."""
+
+    def close(self) -> None:
+        """Free everything. The model is unusable afterwards."""

@@ -1,0 +1,94 @@
+"""Greedy generation with token healing, as a job for the worker. Knows token ids, bytes and text only."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from lsp_server.model.base import Evaluation, Model, TokenIds
+from lsp_server.model.worker import Steps, persist
+
+StopRule: TypeAlias = Callable[[str], bool]  # hears the text so far; True ends it
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids for the model, and the bytes that its output must begin with (given back by healing)."""
+
+    token_ids: tuple[int, ...]
+    owed: bytes = b""
+
+
+@dataclass
+class Generation:
+    """What came out. `text` does not hold the owed bytes."""
+
+    text: str = ""
+    ended_by: str = ""  # "model", "rule", "length"
+    n_tokens: int = 0
+    evaluation: Evaluation = field(default_factory=lambda: Evaluation(0, 0))
+
+
+def generate(
+    model: Model, sequence: int, prompt: Prompt, n_most: int, stop: StopRule, must_begin: bool = False
+) -> Steps[Generation]:
+    """Continue the prompt greedily by at most `n_most` tokens.
+
+    Yields after every token, so that a more urgent job can run. With `must_begin` the first token after the
+    owed bytes is never one that ends the output. Text is cut at whole characters.
+    """
+    out = Generation()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    owed = prompt.owed
+    out.evaluation = yield from persist(lambda: model.evaluate(sequence, prompt.token_ids))
+    for _ in range(n_most):
+        token_id = _best(model, owed, must_begin and not out.text)
+        if token_id is None or model.is_end(token_id):
+            out.ended_by = "model"
+            return out
+        piece = model.vocabulary.pieces[token_id]
+        out.text += decoder.decode(piece[len(owed) :])
+        owed = owed[len(piece) :]
+        out.n_tokens += 1
+        if not owed and stop(out.text):
+            out.ended_by = "rule"
+            return out
+        yield from persist(lambda token_id=token_id: model.append(sequence, token_id))  # type: ignore[misc]
+        yield
+    out.ended_by = "length"
+    return out
+
+
+def heal(model: Model, text: str) -> tuple[list[int], bytes]:
+    """Tokenise `text`, giving back its last token and all white space around it.
+
+    A cursor seldom stands where the tokenizer would have cut: `retu|` or an indentation's last space, which
+    belongs to the next word's token. The bytes given back are what the output must begin with.
+    """
+    token_ids = model.tokenize(text)
+    pieces = model.vocabulary.pieces
+    owed = b""
+    while token_ids and (not owed or (_is_blank(owed) and _is_blank(pieces[token_ids[-1]]))):
+        owed = pieces[token_ids.pop()] + owed
+    return token_ids, owed
+
+
+def _is_blank(piece: bytes) -> bool:
+    return not piece.strip(b" \t")
+
+
+def _best(model: Model, owed: bytes, no_end: bool) -> int | None:
+    """Return the likeliest token, among those that agree with the owed bytes; None when there is none."""
+    logits = model.logits()
+    if owed:
+        allowed: TokenIds = model.vocabulary.starting(owed)
+        return int(allowed[logits[allowed].argmax()]) if len(allowed) else None
+    best = int(logits.argmax())
+    if no_end and model.is_end(best):
+        logits = logits.copy()
+        while model.is_end(best):
+            logits[best] = -float("inf")
+            best = int(logits.argmax())
+    return best

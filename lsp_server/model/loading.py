@@ -1,0 +1,25 @@
+"""From settings to a loaded model: find it, check that it fits, load it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lsp_server.model import memory, registry
+from lsp_server.model.base import Model, Tell
+from lsp_server.model.catalogue import DEFAULT_MODEL
+from lsp_server.model.worker import Loader
+from lsp_server.settings import Settings
+
+
+def loader_for(settings: Settings) -> Loader:
+    """Make the work of loading the model that the settings ask for, for the worker's thread."""
+
+    def load(tell: Tell, keep_on: Callable[[], bool]) -> Model:
+        located = registry.locate(settings.model or registry.default_choice() or DEFAULT_MODEL)
+        n_ctx = min(settings.context_size, located.header.n_ctx_train or settings.context_size)
+        memory.check(located, n_ctx)
+        from lsp_server.model import llama  # not at the top: importing it loads llama.cpp
+
+        return llama.load(located, n_ctx, settings.threads or memory.default_threads(), tell, keep_on)
+
+    return load

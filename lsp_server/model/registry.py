@@ -1,0 +1,279 @@
+"""Which models there are on this machine, and what a name or a path given by the user means.
+
+It knows the models folder and reads file headers; it neither downloads nor loads anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from lsp_server import errors, paths
+from lsp_server.errors import KrukError, ModelFileError, ModelNotFound
+from lsp_server.model import gguf
+from lsp_server.model.catalogue import Family, Fim, ModelFile, ModelSpec, load_catalogue
+from lsp_server.model.partial import leftovers
+
+_INSTRUCT = re.compile(r"instruct|chat|assistant|thinking|reason|dpo|sft|(?<![a-z])it(?![a-z])", re.IGNORECASE)
+_BASE = re.compile(r"(?<![a-z])(base|pt)(?![a-z])|pretrain", re.IGNORECASE)
+_PATH_HINT = "Give the path of a .gguf file, or an id of `kruk models list`"
+
+
+@dataclass(frozen=True)
+class LocatedModel:
+    """A model file on this machine whose header is sound.
+
+    `family` is None when the file is of no known family; its `fim` is None when the vocabulary lacks the
+    family's FIM tokens. `spec` and `file` are the rows of models.json, None for a file that is not in it.
+    """
+
+    name: str
+    path: Path
+    spec: ModelSpec | None
+    file: ModelFile | None
+    family: Family | None
+    header: gguf.GgufHeader
+    is_instruct: bool
+    kind_reason: str
+    """Why it is taken for an instruct or a base model, for `kruk doctor` and the log."""
+
+    @property
+    def fim(self) -> Fim | None:
+        """How to ask it to fill in the middle; None when it cannot."""
+        return self.family.fim if self.family else None
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A file in the models folder; `spec` and `file` are None when models.json does not have it."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    spec: ModelSpec | None
+    file: ModelFile | None
+
+
+def find(name: str) -> tuple[ModelSpec, ModelFile]:
+    """The rows of models.json for "ID" or "ID:QUANTISATION", in any case.
+
+    Raises ModelNotFound with the nearest names.
+    """
+    catalogue = load_catalogue()
+    model_id, _, quantisation = name.strip().partition(":")
+    spec = catalogue.model(model_id)
+    if spec is None:
+        near = errors.nearest(model_id, [model.id for model in catalogue.models])
+        raise ModelNotFound(f"There is no model `{name}`", f"{near} All are in `kruk models list`".strip())
+    if not quantisation:
+        return spec, spec.files[0]
+    for file in spec.files:
+        if file.quantisation.lower() == quantisation.lower():
+            return spec, file
+    offered = ", ".join(f"`{spec.id}:{file.quantisation}`" for file in spec.files)
+    raise ModelNotFound(f"`{spec.id}` is not offered as `{quantisation}`", f"There is {offered}")
+
+
+def locate(name_or_path: str) -> LocatedModel:
+    """Find the file of a model given as an id, as "ID:QUANTISATION", or as a path, and read its header.
+
+    An id alone means whichever of its quantisations is here, the catalogue's first choice first.
+    Raises ModelNotFound when there is no such model or it is not here, ModelFileError when the file is
+    broken or holds no language model.
+    """
+    catalogue = load_catalogue()
+    if catalogue.model(name_or_path.strip().partition(":")[0]) is None:
+        path = _existing_path(name_or_path)
+        if path is not None:
+            return _describe(path.stem, path, *_row_of(path))
+    spec, wanted = find(name_or_path)
+    candidates = (wanted,) if ":" in name_or_path else spec.files
+    for file in candidates:
+        path = paths.models_dir() / file.file
+        if path.is_file():
+            return _describe(_name(spec, file), path, spec, file)
+    raise ModelNotFound(
+        f"`{name_or_path}` is not on this machine", f"Get it with `kruk models pull {_name(spec, wanted)}`"
+    )
+
+
+def installed() -> list[InstalledModel]:
+    """What is in the models folder, by name. Headers are not read."""
+    folder = paths.models_dir()
+    if not folder.is_dir():
+        return []
+    models = []
+    for path in sorted(folder.glob("*.gguf")):
+        if path.is_file():
+            spec, file = _row_of_name(path.name)
+            name = _name(spec, file) if spec and file else path.stem
+            models.append(InstalledModel(name, path, path.stat().st_size, spec, file))
+    return models
+
+
+def remove(name: str) -> int:
+    """Delete a model and what is left of an unfinished download of it; return how many bytes that freed.
+
+    name: an id, which means all of its quantisations that are here, "ID:QUANTISATION", or the name of a
+    file in the models folder.
+    Raises ModelNotFound when nothing of it is here; files elsewhere are never touched.
+    """
+    files = _removable(name)
+    if not files:
+        raise ModelNotFound(f"`{name}` is not on this machine", "What is here is in `kruk models list`")
+    freed = 0
+    for path in files:
+        try:
+            freed += path.stat().st_size
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError as error:
+            hint = "Close the editors that use it, then try again"
+            raise ModelFileError(f"`{path.name}` cannot be deleted: {error.strerror}", hint) from error
+    chosen = default_choice()
+    if chosen is not None and _is_gone(chosen):
+        _save_settings(None)
+    return freed
+
+
+def default_choice() -> str | None:
+    """What `kruk models use` chose: an id or a path; None when nothing was, or the file is damaged."""
+    model = _load_settings().get("model")
+    return model if isinstance(model, str) and model else None
+
+
+def set_default(name_or_path: str) -> LocatedModel:
+    """Make a model the user's choice. It must be here and sound: raises what `locate` raises."""
+    located = locate(name_or_path)
+    _save_settings(located.name if located.spec else str(located.path))
+    return located
+
+
+def _existing_path(text: str) -> Path | None:
+    """The file meant by `text`, or None when it does not look like a path at all."""
+    folder = paths.models_dir()
+    try:
+        path = Path(text).expanduser()
+        for candidate in (path, folder / path, folder / f"{text}.gguf"):
+            if candidate.is_file():
+                return candidate.absolute()
+        what = "is a folder, not a model file" if path.is_dir() else "does not exist"
+    except (OSError, RuntimeError, ValueError) as error:  # no permission, too long, no such user's home
+        raise ModelNotFound(f"`{text}` cannot be looked up: {error}", _PATH_HINT) from error
+    if path.suffix.lower() == ".gguf" or len(path.parts) > 1:
+        raise ModelNotFound(f"`{text}` {what}", _PATH_HINT)
+    return None
+
+
+def _row_of(path: Path) -> tuple[ModelSpec | None, ModelFile | None]:
+    """The rows for a file that has the name and the size of one in models.json."""
+    spec, file = _row_of_name(path.name)
+    if spec and file and file.size_bytes in (None, path.stat().st_size):
+        return spec, file
+    return None, None
+
+
+def _row_of_name(name: str) -> tuple[ModelSpec | None, ModelFile | None]:
+    for spec in load_catalogue().models:
+        for file in spec.files:
+            if file.file.lower() == name.lower():
+                return spec, file
+    return None, None
+
+
+def _describe(name: str, path: Path, spec: ModelSpec | None, file: ModelFile | None) -> LocatedModel:
+    catalogue = load_catalogue()
+    header = gguf.read_header(path, catalogue.markers())
+    if not header.is_model:
+        hint = "Choose another with `kruk models list`"
+        raise ModelFileError(f"`{path.name}` is a GGUF, but not a language model", hint)
+    if spec is not None:
+        family: Family | None = catalogue.family(spec.family)
+        is_instruct, reason = spec.kind == "instruct", "models.json says so"
+    else:
+        basename = header.metadata.get("general.basename")
+        family = catalogue.family_of(header.architecture, header.name, str(basename or ""), path.name)
+        is_instruct, reason = _kind(header, path.name)
+    if family and family.fim and not all(text in header.token_ids for text in family.fim.tokens):
+        family = msgspec.structs.replace(family, fim=None)
+    return LocatedModel(name, path, spec, file, family, header, is_instruct, reason)
+
+
+def _kind(header: gguf.GgufHeader, file_name: str) -> tuple[bool, str]:
+    """Whether a file that models.json does not have is an instruct model, and why.
+
+    Names come first: Qwen's base models have a chat template as well.
+    """
+    finetune = header.metadata.get("general.finetune")
+    for source, text in (("finetune", str(finetune or "")), ("name", header.name), ("file name", file_name)):
+        if _INSTRUCT.search(text):
+            return True, f"its {source} is `{text}`"
+        if _BASE.search(text):
+            return False, f"its {source} is `{text}`"
+    if not header.chat_template:
+        return False, "it has no chat template"
+    if header.architecture.startswith("qwen"):
+        return False, "Qwen's base models have a chat template too, and its name does not say instruct"
+    return True, "it has a chat template"
+
+
+def _name(spec: ModelSpec, file: ModelFile) -> str:
+    return spec.id if file == spec.files[0] else f"{spec.id}:{file.quantisation}"
+
+
+def _removable(name: str) -> list[Path]:
+    folder = paths.models_dir()
+    catalogue = load_catalogue()
+    model_id, _, quantisation = name.strip().partition(":")
+    if catalogue.model(model_id) is not None:
+        spec, wanted = find(name)
+        names = [wanted.file] if quantisation else [file.file for file in spec.files]
+    else:
+        plain = Path(name).name  # never leaves the models folder
+        names = [plain if plain.lower().endswith(".gguf") else f"{plain}.gguf"]
+    targets = [folder / file for file in names]
+    return [path for target in targets for path in (target, *leftovers(target)) if path.exists()]
+
+
+def _is_gone(name_or_path: str) -> bool:
+    try:
+        locate(name_or_path)
+    except ModelNotFound:
+        return True
+    except KrukError:  # still there, and broken
+        return False
+    return False
+
+
+def _settings_path() -> Path:
+    return paths.data_dir() / "settings.json"
+
+
+def _load_settings() -> dict[str, object]:
+    try:
+        settings = json.loads(_settings_path().read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _save_settings(model: str | None) -> None:
+    """Write the choice, keeping whatever else is in the file."""
+    settings = _load_settings()
+    settings.pop("model", None)
+    if model is not None:
+        settings["model"] = model
+    path = _settings_path()
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise KrukError(f"`{path}` cannot be written: {error.strerror}", "Check its permissions") from error

@@ -1,0 +1,242 @@
+"""The one thread that owns the model.
+
+Work comes as jobs: generators over the model that yield wherever another job may cut in. The most urgent
+job runs; a more urgent one that arrives aborts the evaluation that is under way, which keeps what it has
+finished, and the interrupted job goes on afterwards. Loading a model is the first thing the thread does
+for it; jobs that arrive meanwhile wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from lsp_server.errors import KrukError, ModelError, ModelLoadError
+from lsp_server.model.base import Aborted, Model, Tell
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[None, None, T]
+Loader: TypeAlias = Callable[[Tell, Callable[[], bool]], Model]
+
+
+class Urgency(IntEnum):
+    """What goes first. A lower number cuts in on a higher one."""
+
+    COMPLETION = 0
+    CHAT = 1
+    IDLE = 2
+
+
+State: TypeAlias = Literal["loading", "ready", "busy", "off", "error"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the model is doing. `percent` only while it loads."""
+
+    state: State
+    message: str = ""
+    percent: int | None = None
+
+
+@dataclass(order=True)
+class _Job(Generic[T]):
+    urgency: Urgency
+    number: int  # first come, first served
+    start: Callable[[Model], Steps[T]] = field(compare=False)
+    future: Future[T] = field(compare=False, default_factory=Future)
+    steps: Steps[T] | None = field(compare=False, default=None)
+
+
+class Worker:
+    """Runs jobs on the model. `on_status` is called from the worker's thread."""
+
+    def __init__(self, on_status: Callable[[Status], None]) -> None:
+        self._on_status = on_status
+        self._wake = threading.Condition()
+        self._jobs: list[_Job[Any]] = []
+        self._current: _Job[Any] | None = None
+        self._n_jobs = 0
+        self._loader: Loader | None = None
+        self._model: Model | None = None
+        self._failure: KrukError | None = ModelError("No model was asked for")
+        self._is_closing = False
+        self.status = Status("off", "No model")
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        self._thread.start()
+
+    # -- for other threads --------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Model | None:
+        """The loaded model, for its `info`; its other methods belong to the worker's thread."""
+        return self._model
+
+    def load(self, loader: Loader) -> None:
+        """Load a model, in place of the one that is there. Jobs wait for it."""
+        with self._wake:
+            self._loader, self._failure = loader, None
+            self._tell(Status("loading", "Loading the model", 0))
+            self._interrupt(Urgency.COMPLETION)
+            self._wake.notify()
+
+    def refuse(self, failure: KrukError) -> None:
+        """There is no model to load, for this reason: jobs fail with it at once."""
+        with self._wake:
+            self._failure = failure
+            self._tell(Status("error", str(failure)))
+            self._wake.notify()
+
+    def submit(self, urgency: Urgency, start: Callable[[Model], Steps[T]]) -> Future[T]:
+        """Run the generator that `start` makes; cancelling the future stops it, keeping evaluated tokens."""
+        with self._wake:
+            self._n_jobs += 1
+            job = _Job(urgency, self._n_jobs, start)
+            self._jobs.append(job)
+            if self._current and urgency < self._current.urgency:
+                self._interrupt(self._current.urgency)
+            self._wake.notify()
+        job.future.add_done_callback(lambda _: self._on_done(job))
+        return job.future
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Stop whatever runs and free the model."""
+        with self._wake:
+            self._is_closing = True
+            self._interrupt(Urgency.COMPLETION)
+            self._wake.notify()
+        self._thread.join(timeout_s)
+
+    # -- the thread ---------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._is_closing or self._loader or self._runnable()):
+                    self._settle()
+                    self._wake.wait()
+                if self._is_closing:
+                    break
+                loader, self._loader = self._loader, None
+                job = None if loader else self._pick()
+            if loader:
+                self._load(loader)
+            elif job:
+                self._step(job)
+        for job in list(self._jobs):
+            job.future.cancel()
+        if self._model:
+            self._model.close()
+            self._model = None
+
+    def _runnable(self) -> bool:
+        return bool(self._jobs) and (self._model is not None or self._failure is not None)
+
+    def _pick(self) -> _Job[Any]:
+        """Choose the most urgent job and let it run. Called with the lock held."""
+        job = self._current = min(self._jobs)
+        if self._model:
+            self._model.allow()
+            if self.status.state == "ready":
+                self._tell(Status("busy", "Working"))
+        return job
+
+    def _step(self, job: _Job[Any]) -> None:
+        """Run one job until it yields, ends or fails."""
+        try:
+            if job.future.cancelled():
+                self._drop(job)
+                return
+            if self._model is None:
+                raise self._failure or ModelLoadError("The model is not loaded")
+            if job.steps is None:
+                job.steps = job.start(self._model)
+            next(job.steps)
+        except StopIteration as end:
+            if self._finish(job):
+                job.future.set_result(end.value)
+        except Exception as error:  # the job's own failure belongs to whoever waits for it
+            if self._finish(job):
+                job.future.set_exception(error)
+        finally:
+            with self._wake:
+                self._current = None
+
+    def _finish(self, job: _Job[Any]) -> bool:
+        """Take a job off the list; says whether anybody still waits for it."""
+        self._drop(job)
+        return job.future.set_running_or_notify_cancel()
+
+    def _drop(self, job: _Job[Any]) -> None:
+        with self._wake:
+            if job in self._jobs:
+                self._jobs.remove(job)
+        if job.steps:
+            job.steps.close()
+
+    def _load(self, loader: Loader) -> None:
+        if self._model:
+            with self._wake:
+                jobs = list(self._jobs)
+            for job in jobs:
+                if job.steps:  # begun on the old model: begin again on the new one
+                    job.steps.close()
+                    job.steps = None
+            self._model.close()
+            self._model = None
+        try:
+            model = loader(
+                lambda percent: self._tell(Status("loading", "Loading the model", percent)),
+                lambda: not self._is_closing and self._loader is None,
+            )
+        except KrukError as error:
+            self._fail(error)
+        except Exception as error:
+            self._fail(
+                ModelLoadError(f"The model could not be loaded: {error!r}", "See the log for details.")
+            )
+        else:
+            with self._wake:
+                self._model = model
+                self._tell(Status("ready", f"{model.info.name} is ready"))
+
+    def _fail(self, error: KrukError) -> None:
+        with self._wake:
+            if self._loader is None and not self._is_closing:
+                self._failure = error
+                self._tell(Status("error", str(error)))
+
+    def _settle(self) -> None:
+        if self.status.state == "busy" and self._model:
+            self._tell(Status("ready", f"{self._model.info.name} is ready"))
+
+    def _interrupt(self, least: Urgency) -> None:
+        """Abort the evaluation that runs, when it is no more urgent than `least`. Called with the lock held."""
+        if self._current and self._model and self._current.urgency >= least:
+            self._model.abort()
+
+    def _on_done(self, job: _Job[Any]) -> None:
+        """A cancelled job must not hold the thread a moment longer."""
+        if not job.future.cancelled():
+            return
+        with self._wake:
+            if self._current is job and self._model:
+                self._model.abort()
+            self._wake.notify()
+
+    def _tell(self, status: Status) -> None:
+        self.status = status
+        self._on_status(status)
+
+
+def persist(evaluate: Callable[[], T]) -> Steps[T]:
+    """Evaluate to the end, through any number of interruptions; each one yields to the more urgent job."""
+    while True:
+        try:
+            return evaluate()
+        except Aborted:
+            yield

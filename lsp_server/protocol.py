@@ -1,0 +1,248 @@
+"""LSP's types, as far as Kruk uses them, and their conversion to our own. LSP types stop here.
+
+Source: Language Server Protocol 3.18. Fields that we do not read are not declared; unknown ones are ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from lsp_server import __version__
+from lsp_server.text import Document, Edit, Encoding
+
+_WORD_END = re.compile(r"\w*\Z")
+
+INVOKED, AUTOMATIC = 1, 2  # InlineCompletionTriggerKind
+
+COMMANDS = ("kruk.explain", "kruk.status", "kruk.toggle", "kruk.useModel", "kruk.accepted")
+
+
+class Lsp(msgspec.Struct, rename="camel", frozen=True):
+    """Base of LSP's structures: camelCase on the wire."""
+
+
+class Position(Lsp, frozen=True):
+    line: int
+    character: int
+
+
+class Range(Lsp, frozen=True):
+    start: Position
+    end: Position
+
+
+class TextDocumentIdentifier(Lsp, frozen=True):
+    uri: str
+
+
+class VersionedTextDocumentIdentifier(Lsp, frozen=True):
+    uri: str
+    version: int | None = None
+
+
+class TextDocumentItem(Lsp, frozen=True):
+    uri: str
+    language_id: str
+    version: int
+    text: str
+
+
+class DidOpenParams(Lsp, frozen=True):
+    text_document: TextDocumentItem
+
+
+class ContentChange(Lsp, frozen=True):
+    text: str
+    range: Range | None = None
+
+
+class DidChangeParams(Lsp, frozen=True):
+    text_document: VersionedTextDocumentIdentifier
+    content_changes: list[ContentChange]
+
+
+class DocumentParams(Lsp, frozen=True):
+    """didClose, didSave and whatever else names a document only."""
+
+    text_document: TextDocumentIdentifier
+
+
+class SelectedCompletionInfo(Lsp, frozen=True):
+    range: Range
+    text: str
+
+
+class InlineCompletionContext(Lsp, frozen=True):
+    trigger_kind: int = AUTOMATIC
+    selected_completion_info: SelectedCompletionInfo | None = None
+
+
+class InlineCompletionParams(Lsp, frozen=True):
+    text_document: TextDocumentIdentifier
+    position: Position
+    context: InlineCompletionContext = InlineCompletionContext()
+
+
+class CompletionParams(Lsp, frozen=True):
+    text_document: TextDocumentIdentifier
+    position: Position
+
+
+class InitializeParams(Lsp, frozen=True):
+    process_id: int | None = None
+    root_uri: str | None = None
+    capabilities: dict[str, Any] = {}
+    initialization_options: Any = None
+    workspace_folders: list[dict[str, Any]] | None = None
+
+
+class DidChangeConfigurationParams(Lsp, frozen=True):
+    settings: Any = None
+
+
+class ExecuteCommandParams(Lsp, frozen=True):
+    command: str
+    arguments: list[Any] = []
+    work_done_token: int | str | None = None
+
+
+class ChatMessage(Lsp, frozen=True):
+    role: str
+    content: str
+
+
+class ChatParams(Lsp, frozen=True):
+    """`kruk/chat`: a conversation, oldest message first. The answer streams on `workDoneToken`."""
+
+    messages: list[ChatMessage]
+    work_done_token: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Client:
+    """What the editor can do, read once at `initialize`."""
+
+    encoding: Encoding = "utf-16"
+    has_inline_completion: bool = False
+    pulls_configuration: bool = False
+    registers_configuration: bool = False
+    has_preselect: bool = False
+    has_as_is_insertion: bool = False
+
+
+def read_client(capabilities: dict[str, Any]) -> Client:
+    """Read a client's capabilities; anything that is missing or of the wrong shape counts as no."""
+
+    def get(*names: str) -> Any:
+        value: Any = capabilities
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    offered = get("general", "positionEncodings") or []
+    encoding: Encoding = next((name for name in offered if name in ("utf-8", "utf-16", "utf-32")), "utf-16")
+    modes = get("textDocument", "completion", "completionItem", "insertTextModeSupport", "valueSet") or []
+    return Client(
+        encoding=encoding,
+        has_inline_completion=get("textDocument", "inlineCompletion") is not None,
+        pulls_configuration=bool(get("workspace", "configuration")),
+        registers_configuration=bool(get("workspace", "didChangeConfiguration", "dynamicRegistration")),
+        has_preselect=bool(get("textDocument", "completion", "completionItem", "preselectSupport")),
+        has_as_is_insertion=1 in modes,
+    )
+
+
+def initialize_result(client: Client) -> dict[str, Any]:
+    """Say what the server can do. Inline completion is offered to all: Emacs asks without declaring it."""
+    capabilities: dict[str, Any] = {
+        "positionEncoding": client.encoding,
+        "textDocumentSync": {"openClose": True, "change": 2},
+        "inlineCompletionProvider": {},
+        "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
+    }
+    if not client.has_inline_completion:
+        capabilities["completionProvider"] = {"triggerCharacters": [".", "(", "=", " ", ":", ">"]}
+    return {"capabilities": capabilities, "serverInfo": {"name": "kruk", "version": __version__}}
+
+
+def edits(changes: Sequence[ContentChange]) -> list[Edit]:
+    """Our edits for a client's changes."""
+    return [
+        Edit(None, None, change.text)
+        if change.range is None
+        else Edit(
+            (change.range.start.line, change.range.start.character),
+            (change.range.end.line, change.range.end.character),
+            change.text,
+        )
+        for change in changes
+    ]
+
+
+def offset(document: Document, position: Position, client: Client) -> int:
+    """Offset of a client's position, moved to the nearest one that exists."""
+    return document.offset_at(position.line, position.character, client.encoding)
+
+
+def lsp_range(document: Document, start: int, end: int, client: Client) -> dict[str, Any]:
+    """LSP range between two offsets."""
+    (line, column), (end_line, end_column) = (
+        document.position_at(start, client.encoding),
+        document.position_at(end, client.encoding),
+    )
+    return {
+        "start": {"line": line, "character": column},
+        "end": {"line": end_line, "character": end_column},
+    }
+
+
+def inline_completion_list(
+    document: Document, start: int, end: int, text: str, number: int, client: Client
+) -> dict[str, Any]:
+    """One suggestion as an InlineCompletionList. The range is explicit: VS Code would replace the word without."""
+    accepted = {"title": "Suggestion accepted", "command": "kruk.accepted", "arguments": [{"id": number}]}
+    item = {"insertText": text, "range": lsp_range(document, start, end, client), "command": accepted}
+    return {"items": [item]}
+
+
+def completion_list(document: Document, at: int, text: str, client: Client) -> dict[str, Any]:
+    """The suggestion as an ordinary completion item, for clients without inline completion."""
+    line_start = document.line_starts[document.line_of(at)]
+    word = _WORD_END.search(document.text[line_start:at])[0]  # type: ignore[index]  # matches the empty text
+    first_line = text.strip().split("\n", 1)[0]
+    item: dict[str, Any] = {
+        "label": (word + first_line)[:80] or "…",
+        "kind": 15 if "\n" in text else 1,  # snippet, text
+        "detail": "Kruk",
+        "documentation": {"kind": "markdown", "value": f"```{document.language_id}\n{word}{text}\n```"},
+        "sortText": "\u0001",
+        "filterText": word or first_line,
+        "insertTextFormat": 1,
+        "textEdit": {"range": lsp_range(document, at - len(word), at, client), "newText": word + text},
+    }
+    if client.has_preselect:
+        item["preselect"] = True
+    if client.has_as_is_insertion:
+        item["insertTextMode"] = 1
+    return {"isIncomplete": True, "items": [item]}
+
+
+def path_of(uri: str) -> Path | None:
+    """Path of a file URI, of Windows or of Unix; None for any other scheme."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file":
+        return None
+    path = unquote(parts.path)
+    if len(path) > 2 and path[0] == "/" and path[2] == ":":  # file:///c:/x
+        path = path[1:]
+    elif parts.netloc and os.name == "nt":
+        path = f"//{parts.netloc}{path}"
+    return Path(path)

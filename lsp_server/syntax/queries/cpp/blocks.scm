@@ -1,0 +1,2 @@
+(class_specifier body: (_)) @definition
+(namespace_definition) @definition

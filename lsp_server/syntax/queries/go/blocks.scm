@@ -1,0 +1,9 @@
+(block) @block
+(field_declaration_list) @block
+(interface_type) @block
+(expression_switch_statement) @block
+(type_switch_statement) @block
+(select_statement) @block
+(function_declaration) @definition
+(method_declaration) @definition
+(type_declaration) @definition

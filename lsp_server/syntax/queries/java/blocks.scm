@@ -1,0 +1,14 @@
+(block) @block
+(constructor_body) @block
+(class_body) @block
+(interface_body) @block
+(enum_body) @block
+(annotation_type_body) @block
+(switch_block) @block
+(module_body) @block
+(method_declaration) @definition
+(constructor_declaration) @definition
+(class_declaration) @definition
+(interface_declaration) @definition
+(enum_declaration) @definition
+(record_declaration) @definition

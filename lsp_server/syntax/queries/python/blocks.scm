@@ -1,0 +1,3 @@
+(block) @block
+(function_definition) @definition
+(class_definition) @definition

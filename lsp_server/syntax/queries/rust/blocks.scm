@@ -1,0 +1,12 @@
+(block) @block
+(declaration_list) @block
+(field_declaration_list) @block
+(enum_variant_list) @block
+(match_block) @block
+(function_item) @definition
+(impl_item) @definition
+(trait_item) @definition
+(struct_item) @definition
+(enum_item) @definition
+(mod_item) @definition
+(macro_definition) @definition

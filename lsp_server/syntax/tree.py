@@ -1,0 +1,227 @@
+"""What the syntax tree of a piece of text says, as plain values; no tree-sitter node leaves this package.
+
+All offsets are code points into the text that was parsed. A whole file costs too much at every key stroke, so
+what runs per key stroke parses a `window` of it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+import tree_sitter
+
+from lsp_server.syntax.languages import Language, parser_for, query_for
+
+Region = Literal["code", "string", "comment"]
+
+WINDOW_BEFORE = 8_000
+WINDOW_AFTER = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a text around a cursor.
+
+    Attributes:
+        text: The part itself.
+        start: Its offset in the whole text.
+        cursor: The cursor's offset in the part.
+        is_whole_start: Whether nothing that could matter comes before it: it begins at the start of the text
+            or of a line that is not indented.
+    """
+
+    text: str
+    start: int
+    cursor: int
+    is_whole_start: bool
+
+    @property
+    def prefix(self) -> str:
+        """The part before the cursor."""
+        return self.text[: self.cursor]
+
+    @property
+    def suffix(self) -> str:
+        """The part after the cursor."""
+        return self.text[self.cursor :]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of the text, [start, end)."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The body of a function, class, loop…
+
+    Attributes:
+        start: Where the body begins: at its first statement, or after its opening brace.
+        end: Where it ends: after its last statement, or before its closing brace.
+        n_statements: What it holds; comments and bare strings (docstrings) do not count.
+    """
+
+    start: int
+    end: int
+    n_statements: int
+
+
+def window(prefix: str, suffix: str, before: int = WINDOW_BEFORE, after: int = WINDOW_AFTER) -> Window:
+    """The part of `prefix + suffix` around the cursor between them, at most `before + after` code points.
+
+    It begins at the earliest line within reach that starts at column 0 with something other than a closing
+    bracket, since that is most likely the start of a definition, and ends at a line end if one is in reach.
+    """
+    start = 0
+    is_whole_start = True
+    if len(prefix) > before:
+        start = _top_level_start(prefix, len(prefix) - before)
+        is_whole_start = start >= 0
+        start = max(start, len(prefix) - before)
+    end = len(suffix)
+    if end > after:
+        line_end = suffix.rfind("\n", 0, after)
+        end = line_end + 1 if line_end >= 0 else after
+    return Window(prefix[start:] + suffix[:end], start, len(prefix) - start, is_whole_start)
+
+
+@functools.lru_cache(maxsize=16)
+def parse(text: str, language: Language) -> SyntaxTree:
+    """The syntax tree of a text. The last few are kept: one completion asks for the same window again."""
+    return SyntaxTree(text, language)
+
+
+class SyntaxTree:
+    """A parsed text; immutable for its users, and answers only in code points."""
+
+    def __init__(self, text: str, language: Language) -> None:
+        self._text = text
+        self._language = language
+        # "replace" keeps one code point for each lone surrogate, so that offsets stay right.
+        self._source = text.encode("utf-8", "replace")
+        self._tree = parser_for(language).parse(self._source)
+        self._byte_offsets: list[int] | None = None
+
+    @functools.cached_property
+    def n_errors(self) -> int:
+        """How many places do not parse: ERROR nodes and tokens that are missing."""
+        n_errors = 0
+        nodes = [self._tree.root_node]
+        while nodes:
+            node = nodes.pop()
+            if node.is_error or node.is_missing:
+                n_errors += 1
+            if node.has_error:
+                nodes.extend(node.children)
+        return n_errors
+
+    def region_at(self, offset: int) -> Region:
+        """Whether a character typed at `offset` would be code, or part of a string or comment."""
+        best: tuple[int, Region] = (len(self._source) + 1, "code")
+        at = self._to_bytes(offset)
+        for name, node in self._captures("regions", at):
+            # At the end of a line comment the cursor is still in it; after a quote it has left the string.
+            ends_line = name == "comment" and self._source[at : at + 1] in (b"", b"\n", b"\r")
+            closed_block = self._source[node.start_byte : node.end_byte].endswith(_block_close(self._language))
+            is_inside = node.start_byte < at and (
+                at < node.end_byte or (at == node.end_byte and ends_line and not closed_block)
+            )
+            if is_inside and node.end_byte - node.start_byte < best[0]:
+                region: Region = "comment" if name == "comment" else "string" if name == "string" else "code"
+                best = (node.end_byte - node.start_byte, region)
+        return best[1]
+
+    def enclosing_block(self, offset: int) -> Block | None:
+        """The innermost body that `offset` is in: between its braces, or from first to last statement."""
+        at = self._to_bytes(offset)
+        bodies = [(*_interior(node), node) for _name, node in self._captures("blocks", at, "block")]
+        holding = [(end - start, start, end, node) for start, end, node in bodies if start <= at <= end]
+        if not holding:
+            return None
+        _size, start, end, node = min(holding, key=lambda row: row[0])
+        return Block(self._to_offset(start), self._to_offset(end), self._n_statements(node))
+
+    def enclosing_definition(self, offset: int) -> Span | None:
+        """The innermost function, method, class… that `offset` is in."""
+        at = self._to_bytes(offset)
+        nodes = [node for _name, node in self._captures("blocks", at, "definition")]
+        holding = [node for node in nodes if node.start_byte <= at <= node.end_byte]
+        if not holding:
+            return None
+        node = min(holding, key=lambda found: found.end_byte - found.start_byte)
+        return Span(self._to_offset(node.start_byte), self._to_offset(node.end_byte))
+
+    def _captures(self, kind: str, at: int, name: str = "") -> list[tuple[str, tree_sitter.Node]]:
+        cursor = tree_sitter.QueryCursor(query_for(self._language, kind))
+        cursor.set_byte_range(max(at - 1, 0), at + 1)
+        captures = cursor.captures(self._tree.root_node)
+        return [(found, node) for found, nodes in captures.items() if name in ("", found) for node in nodes]
+
+    def _n_statements(self, block: tree_sitter.Node) -> int:
+        cursor = tree_sitter.QueryCursor(query_for(self._language, "regions"))
+        start, end = _interior(block)
+        cursor.set_byte_range(start, max(end, start + 1))
+        quiet = {
+            (node.start_byte, node.end_byte)
+            for name, nodes in cursor.captures(block).items()
+            if name != "code"
+            for node in nodes
+        }
+        # Braces that belong to the node itself (Go's `switch x {`): what comes before them is the header.
+        inside = [node for node in block.named_children if node.start_byte >= start and node.end_byte <= end]
+        if len(inside) == 1 and inside[0].type == "statement_list":
+            inside = inside[0].named_children
+        return sum(not _is_quiet(node, quiet, self._source) for node in inside)
+
+    def _to_bytes(self, offset: int) -> int:
+        if len(self._source) == len(self._text):
+            return offset
+        return self._table()[max(0, min(offset, len(self._text)))]
+
+    def _to_offset(self, byte_offset: int) -> int:
+        if len(self._source) == len(self._text):
+            return byte_offset
+        return bisect.bisect_left(self._table(), byte_offset)
+
+    def _table(self) -> list[int]:
+        # The byte offset of each code point and of the end: made once, only for text that is not ASCII.
+        if self._byte_offsets is None:
+            starts = [i for i, byte in enumerate(self._source) if byte & 0xC0 != 0x80]
+            self._byte_offsets = [*starts, len(self._source)]
+        return self._byte_offsets
+
+
+def _interior(block: tree_sitter.Node) -> tuple[int, int]:
+    """Byte offsets between the braces that the node itself holds, or of all of it."""
+    braces = [node for node in block.children if node.type in ("{", "}", "{|", "|}")]
+    if len(braces) < 2:
+        return block.start_byte, block.end_byte
+    return braces[0].end_byte, braces[-1].start_byte
+
+
+def _is_quiet(node: tree_sitter.Node, quiet: set[tuple[int, int]], source: bytes) -> bool:
+    """Whether a statement is only a comment or a bare string."""
+    end = node.end_byte
+    while source[end - 1 : end] == b";":
+        end -= 1
+    return (node.start_byte, end) in quiet or (node.start_byte, node.end_byte) in quiet
+
+
+def _block_close(language: Language) -> bytes:
+    # A comment never ends with the impossible byte, where there are no block comments.
+    return language.block_comment.close.encode() if language.block_comment else b"\xff"
+
+
+def _top_level_start(prefix: str, at: int) -> int:
+    """The offset of the first line after `at` that begins at column 0, or -1."""
+    while (line_end := prefix.find("\n", at)) >= 0:
+        at = line_end + 1
+        if at < len(prefix) and prefix[at] not in " \t\r\n)]}":
+            return at
+    return -1

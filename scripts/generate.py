@@ -1,0 +1,148 @@
+"""Write the files that repeat what the code already says, or with `--check` name those that are stale.
+
+One function per kind of file, from the file's present text to the wanted one; `GENERATED` says which file
+is made by which.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from lsp_server.settings import OPTIONS, SECTION, Option  # noqa: E402
+
+TABLE_BEGIN = "<!-- settings:begin -->"
+TABLE_END = "<!-- settings:end -->"
+
+# Settings of the machine rather than of a folder. A workspace may override them only when it is trusted.
+MACHINE = {"model", "chatModel", "threads", "contextSize"}
+
+# What the VS Code extension reads itself and never sends to the server.
+EXTENSION_ONLY: dict[str, dict[str, Any]] = {
+    "server.command": {
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+        "markdownDescription": "Program and arguments that start the server, such as "
+        '`["/home/me/venv/bin/kruk", "serve"]`. Empty: `kruk serve`, with `kruk` looked up on PATH.',
+        "scope": "machine",
+    },
+    "trace.server": {
+        "type": "string",
+        "enum": ["messages", "compact", "verbose"],
+        "default": "messages",
+        "markdownDescription": "How much of each message is written to the Kruk output when its log level is "
+        "Trace.",
+        "scope": "window",
+    },
+}
+
+
+def vscode_manifest(text: str | None) -> str | None:
+    """Return the VS Code extension's `package.json` with the settings replaced."""
+    if text is None:
+        return None
+    manifest = json.loads(text)
+    properties = {option.name: _property(option) for option in OPTIONS} | EXTENSION_ONLY
+    manifest["contributes"]["configuration"]["properties"] = {
+        f"{SECTION}.{name}": {"order": order, **entry}
+        for order, (name, entry) in enumerate(properties.items())
+    }
+    return _json(manifest)
+
+
+def settings_table(text: str | None) -> str | None:
+    """Return a Markdown page with the table between its two markers replaced; a page without them stays."""
+    if text is None or TABLE_BEGIN not in text:
+        return text
+    before, rest = text.split(TABLE_BEGIN, 1)
+    if TABLE_END not in rest:
+        raise SystemExit(f"{TABLE_BEGIN} without {TABLE_END}")
+    after = rest.split(TABLE_END, 1)[1]
+    rows = ["| setting | default | meaning |", "|---|---|---|", *map(_row, OPTIONS)]
+    return "\n".join([f"{before}{TABLE_BEGIN}", *rows, f"{TABLE_END}{after}"])
+
+
+def models_schema(text: str | None) -> str | None:
+    """Return the JSON schema of `models.json`."""
+    try:
+        catalogue = importlib.import_module("lsp_server.model.catalogue")
+    except ModuleNotFoundError as error:
+        if error.name not in ("lsp_server.model", "lsp_server.model.catalogue"):
+            raise
+        return text
+    return _json(catalogue.schema())
+
+
+GENERATED: dict[str, Callable[[str | None], str | None]] = {
+    "editors/vscode/package.json": vscode_manifest,
+    "editors/vscode/README.md": settings_table,
+    "README.md": settings_table,
+    "models.schema.json": models_schema,
+}
+
+
+def _property(option: Option) -> dict[str, Any]:
+    """Return one setting as VS Code's settings schema wants it."""
+    kinds = {str: "string", bool: "boolean", int: "integer", tuple: "array"}
+    entry: dict[str, Any] = {"type": kinds[type(option.default)]}
+    if isinstance(option.default, tuple):
+        entry["items"] = {"type": "string"}
+    if option.choices:
+        entry["enum"] = list(option.choices)
+    if option.minimum is not None:
+        entry["minimum"] = option.minimum
+    if option.maximum is not None:
+        entry["maximum"] = option.maximum
+    entry["default"] = list(option.default) if isinstance(option.default, tuple) else option.default
+    entry["markdownDescription"] = option.doc
+    entry["scope"] = "machine-overridable" if option.name in MACHINE else "resource"
+    return entry
+
+
+def _row(option: Option) -> str:
+    default = json.dumps(option.default, ensure_ascii=False)
+    if isinstance(option.default, tuple) and len(option.default) > 3:
+        default = f"{json.dumps(option.default[:3], ensure_ascii=False)[:-1]}, …]"
+    doc = option.doc.replace("|", "\\|")
+    if option.choices:
+        doc += f" One of {', '.join(f'`{choice}`' for choice in option.choices)}."
+    if option.minimum is not None:
+        doc += f" {option.minimum} to {option.maximum}."
+    return f"| `{SECTION}.{option.name}` | `{default}` | {doc} |"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write what is stale, or only name it when the one argument is `--check`."""
+    if arguments not in ([], ["--check"]):
+        print(f"usage: {Path(sys.argv[0]).name} [--check]", file=sys.stderr)
+        return 2
+    stale = 0
+    for name, wanted_from in GENERATED.items():
+        path = ROOT / name
+        present = path.read_text(encoding="utf-8") if path.exists() else None
+        wanted = wanted_from(present)
+        if wanted is None or wanted == present:
+            continue
+        stale += 1
+        if arguments:
+            print(f"{name} is stale: run python scripts/generate.py", file=sys.stderr)
+        else:
+            path.write_text(wanted, encoding="utf-8", newline="\n")
+            print(f"wrote {name}")
+    return 1 if arguments and stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""The real server over real stdio, with the fake model in place of llama.cpp. For fast end-to-end tests.
+
+usage: python -m tests.fake_server SCRIPT.json   with {"knows": [text, …], "says": text, "loadError": text, "loadSeconds": n}
+Serves three methods more, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lsp_server import stdio
+
+reader, writer = stdio.take()
+
+from lsp_server.cli.serve import end  # noqa: E402
+from lsp_server.errors import ModelLoadError  # noqa: E402
+from lsp_server.jsonrpc import Method  # noqa: E402
+from lsp_server.model.base import Model, Tell  # noqa: E402
+from lsp_server.model.fake import FakeModel, Gate, knowing, saying  # noqa: E402
+from lsp_server.model.worker import Loader  # noqa: E402
+from lsp_server.server import Server, _log_to_stderr  # noqa: E402
+from lsp_server.settings import Settings  # noqa: E402
+
+script = json.loads(Path(sys.argv[1]).read_text())
+gate = Gate()
+
+
+def loader_for(settings: Settings) -> Loader:
+    def load(tell: Tell, keep_on: Callable[[], bool]) -> Model:
+        for percent in range(0, 101, 10):
+            tell(percent)
+            time.sleep(script.get("loadSeconds", 0) / 10)
+        if settings.model == "broken" or "loadError" in script:
+            raise ModelLoadError(script.get("loadError", "the fake is broken"), "Choose another")
+        print("a stray print while loading")
+        fill, say = knowing(*script.get("knows", [])), saying(script.get("says", "It adds."))
+        return FakeModel(lambda prompt: say(prompt) if "<|im_start|>" in prompt else fill(prompt), gate=gate)
+
+    return load
+
+
+async def main() -> int:
+    _log_to_stderr()
+    server = Server(reader, writer, loader_for)
+    server.methods["fake/close"] = Method(None, lambda _: gate.close())
+    server.methods["fake/let"] = Method(None, lambda params: gate.let(params["n"]))
+    server.methods["fake/open"] = Method(None, lambda _: gate.open())
+    server.methods["fake/waiting"] = Method(None, lambda _: gate.n_waiting)
+    return await server.run()
+
+
+end(asyncio.run(main()))

@@ -1,0 +1,64 @@
+"""Settings: every way an editor may write them, and what is said about those that are wrong."""
+
+import pytest
+
+from lsp_server.settings import OPTIONS, read
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"completion": {"maxTokens": 7}},
+        {"completion.maxTokens": 7},
+        {"kruk": {"completion": {"maxTokens": 7}}},
+        {"kruk.completion.maxTokens": 7},
+        {"kruk": {"completion.maxTokens": 7}, "other": {"x": 1}},
+    ],
+)
+def test_all_spellings(sent):
+    assert read(sent).settings.completion.max_tokens == 7
+    assert read(sent).problems == ()
+
+
+@pytest.mark.parametrize("sent", [None, {}, {"kruk": {}}, {"completion": {"maxTokens": None}}])
+def test_nothing_sent_means_the_defaults(sent):
+    assert read(sent) == read()
+    assert read(sent).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"modle": "x"}, ["kruk.modle", "`model`"]),
+        ({"completion": {"maxtokens": 3}}, ["kruk.completion.maxtokens", "`completion.maxTokens`"]),
+        ({"completion": {"maxTokens": "many"}}, ["must be a whole number", "'many'", "default 96"]),
+        ({"completion": {"maxTokens": 0}}, ["at least 1"]),
+        ({"completion": {"maxTokens": True}}, ["whole number, not true"]),
+        ({"completion": {"enabled": 1}}, ["true or false"]),
+        ({"completion": {"multiline": "sometimes"}}, ["auto, always, never"]),
+        ({"completion": {"excludeGlobs": "*.x"}}, ["list of texts"]),
+        ({"completion": 3}, ["kruk.completion"]),
+        ([1, 2], ["must be an object, not a list"]),
+        ("model", ["must be an object, not a text"]),
+    ],
+)
+def test_a_wrong_setting_is_named_and_the_default_used(sent, words):
+    reading = read(sent)
+    assert reading.settings == read().settings
+    assert len(reading.problems) == 1
+    for word in words:
+        assert word in reading.problems[0]
+
+
+def test_a_later_part_goes_over_an_earlier_one():
+    settings = read({"model": "a", "threads": 2}, None, {"model": "b"}).settings
+    assert (settings.model, settings.threads) == ("b", 2)
+
+
+def test_every_option_reaches_the_settings():
+    values = {bool: False, int: 777, str: "never", tuple: ["z"]}
+    sent = {option.name: values[type(option.default)] for option in OPTIONS if option.name != "logLevel"}
+    sent["logLevel"] = "debug"
+    changed = read(sent)
+    assert changed.problems == ("`kruk.threads` must be at most 512, not 777; the default 0 is used.",)
+    assert all(value not in repr(changed.settings) for value in ("auto", "info", "1024", "4096"))
