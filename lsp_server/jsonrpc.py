@@ -113,9 +113,7 @@ class Connection:
             left = length
             while left and (part := self._reader.read(min(left, 1 << 20))):
                 left -= len(part)
-            self._from_thread(
-                self._answer_error, None, INVALID_REQUEST, f"A message of {length} bytes is too large"
-            )
+            self._from_thread(self._answer_error, None, INVALID_REQUEST, f"A message of {length} bytes is too large")
             return b"null"
         body = self._reader.read(length)
         return body if len(body) == length else None

@@ -22,6 +22,4 @@ def models_dir() -> Path:
 def log_dir() -> Path:
     """Logs of the server, when a file is asked for."""
     home = os.environ.get("KRUK_HOME")
-    return (
-        Path(home).expanduser() / "log" if home else Path(platformdirs.user_log_dir("kruk", appauthor=False))
-    )
+    return Path(home).expanduser() / "log" if home else Path(platformdirs.user_log_dir("kruk", appauthor=False))

@@ -46,9 +46,7 @@ log = logging.getLogger(__name__)
 class Server:
     """One client over one pair of streams. Made and used on a running loop."""
 
-    def __init__(
-        self, reader: BinaryIO, writer: BinaryIO, loader_for: LoaderFor, options: object = None
-    ) -> None:
+    def __init__(self, reader: BinaryIO, writer: BinaryIO, loader_for: LoaderFor, options: object = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._connection = Connection(reader, writer, self._route, lambda: self._end(None))
@@ -74,15 +72,11 @@ class Server:
         session = self.session
         return {
             "initialize": Method(InitializeParams, self._initialize),
-            "initialized": Method(
-                None, lambda _: configuration.initialized(session, self._client, self._connection)
-            ),
+            "initialized": Method(None, lambda _: configuration.initialized(session, self._client, self._connection)),
             "shutdown": Method(None, self._shutdown),
             "exit": Method(None, lambda _: self._end(None)),
             "textDocument/didOpen": Method(DidOpenParams, lambda p: sync.did_open(session, p)),
-            "textDocument/didChange": Method(
-                DidChangeParams, lambda p: sync.did_change(session, self._client, p)
-            ),
+            "textDocument/didChange": Method(DidChangeParams, lambda p: sync.did_change(session, self._client, p)),
             "textDocument/didClose": Method(DocumentParams, lambda p: sync.did_close(session, p)),
             "textDocument/inlineCompletion": Method(
                 InlineCompletionParams,

@@ -18,7 +18,7 @@ from lsp_server.model.worker import Loader, Worker
 from lsp_server.settings import Settings
 from lsp_server.text import Document
 
-STARTED_WITH, INITIALIZED_WITH, CONFIGURED_WITH = range(3)  # where settings come from, weakest first
+STARTED_WITH, INITIALIZED_WITH, CONFIGURED_WITH, CHOSEN = range(4)  # where settings come from, weakest first
 
 LoaderFor: TypeAlias = Callable[[Settings], Loader]
 
@@ -46,7 +46,7 @@ class Session:
     n_requests: int = 0
     n_accepted: int = 0
     is_shut_down: bool = False
-    _layers: list[object] = field(default_factory=lambda: [None, None, None])
+    _layers: list[Any] = field(default_factory=lambda: [None, None, None, {}])
     _flights: dict[str, Flight] = field(default_factory=dict)
     _asked_for: tuple[Any, ...] | None = None
 
@@ -68,14 +68,18 @@ class Session:
     # -- settings and model -------------------------------------------------------------------------------
 
     def configure(self, sent: object, layer: int) -> tuple[str, ...]:
-        """Take over settings an editor sent; returns what was wrong with them. Loads the model they ask for.
+        """Take over settings an editor sent; returns what was wrong with them.
 
-        `layer` is one of STARTED_WITH, INITIALIZED_WITH, CONFIGURED_WITH; a later layer goes over an earlier.
+        `layer` is one of STARTED_WITH, INITIALIZED_WITH, CONFIGURED_WITH; a later one goes over an earlier.
         """
         self._layers[layer] = sent
         self.settings, problems = settings_module.read(*self._layers)
         self.memory.cache.clear()
         return problems
+
+    def choose(self, name: str, value: object) -> None:
+        """Set one option by a command. It stays until the session ends, whatever the editor sends."""
+        self.configure({**self._layers[CHOSEN], name: value}, CHOSEN)
 
     def ensure_model(self) -> None:
         """Load the model that the settings ask for, unless it is the one asked for last."""

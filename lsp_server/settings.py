@@ -46,7 +46,7 @@ OPTIONS = (
     Option(
         "chatModel",
         "",
-        "Model for explanations and chat. Empty: the same as `model` when that one is an instruct model.",
+        "Model for explanations and chat. Has no effect yet: they use `model`, when that is an instruct model.",
     ),
     Option("completion.enabled", True, "Suggest completions."),
     Option(
@@ -69,7 +69,7 @@ OPTIONS = (
         SECRET_GLOBS,
         "Files that are never read or completed: secrets first of all. Replaces the default list.",
     ),
-    Option("context.enabled", True, "Show the model more than the file at the cursor."),
+    Option("context.enabled", True, "Show the model more than the file at the cursor. Has no effect yet."),
     Option(
         "context.budgetTokens",
         1024,

@@ -72,9 +72,7 @@ class Document:
             return start + min(max(column, 0), len(content))
         width = 2 if encoding == "utf-16" else 1
         units = _encode(content, encoding)[: max(column, 0) * width]
-        return start + len(
-            units.decode(_CODECS[encoding], "ignore")
-        )  # a cut in half character does not count
+        return start + len(units.decode(_CODECS[encoding], "ignore"))  # a cut in half character does not count
 
     def position_at(self, offset: int, encoding: Encoding) -> tuple[int, int]:
         """(line, column) of an offset, the column in the given encoding."""

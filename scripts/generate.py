@@ -38,8 +38,7 @@ EXTENSION_ONLY: dict[str, dict[str, Any]] = {
         "type": "string",
         "enum": ["messages", "compact", "verbose"],
         "default": "messages",
-        "markdownDescription": "How much of each message is written to the Kruk output when its log level is "
-        "Trace.",
+        "markdownDescription": "How much of each message is written to the Kruk output when its log level is Trace.",
         "scope": "window",
     },
 }
@@ -52,8 +51,7 @@ def vscode_manifest(text: str | None) -> str | None:
     manifest = json.loads(text)
     properties = {option.name: _property(option) for option in OPTIONS} | EXTENSION_ONLY
     manifest["contributes"]["configuration"]["properties"] = {
-        f"{SECTION}.{name}": {"order": order, **entry}
-        for order, (name, entry) in enumerate(properties.items())
+        f"{SECTION}.{name}": {"order": order, **entry} for order, (name, entry) in enumerate(properties.items())
     }
     return _json(manifest)
 

@@ -1,6 +1,7 @@
 """The real server over real stdio, with the fake model in place of llama.cpp. For fast end-to-end tests.
 
-usage: python -m tests.fake_server SCRIPT.json   with {"knows": [text, …], "says": text, "loadError": text, "loadSeconds": n}
+usage: python -m tests.fake_server SCRIPT.json
+The script: {"knows": [text, …], "says": text, "loadError": text, "loadSeconds": n}
 Serves three methods more, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`.
 """
 

@@ -14,15 +14,11 @@ SYSTEM = "You are Kruk, a careful programming assistant that runs on the user's 
 MAX_ANSWER_TOKENS = 512
 
 
-def answer(
-    messages: Sequence[Message], on_text: Callable[[str], None]
-) -> Callable[[Model], Steps[Generation]]:
-    """Make the work of answering. `on_text` hears the whole text so far, on the model's thread."""
+def answer(messages: Sequence[Message], on_text: Callable[[str], None]) -> Callable[[Model], Steps[Generation]]:
+    """Make the work of answering. `on_text` hears each new piece of text, on the model's thread."""
 
     def start(model: Model) -> Steps[Generation]:
-        turns = (
-            messages if messages and messages[0].role == "system" else [Message("system", SYSTEM), *messages]
-        )
+        turns = messages if messages and messages[0].role == "system" else [Message("system", SYSTEM), *messages]
         prompt = tokens(model, turns)
         room = model.info.n_ctx - len(prompt) - 8
         if room < 32:

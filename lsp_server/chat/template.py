@@ -64,8 +64,7 @@ def tokens(model: Model, messages: Sequence[Message]) -> list[int]:
     if template is None or not model.info.is_instruct:
         raise ModelError(
             f"`{model.info.name}` cannot hold a conversation: it is not an instruct model that Kruk knows",
-            "Set `kruk.chatModel` or `kruk.model` to an instruct model, "
-            "such as `qwen2.5-coder-0.5b-instruct`.",
+            "Set `kruk.chatModel` or `kruk.model` to an instruct model, such as `qwen2.5-coder-0.5b-instruct`.",
         )
     names = dict(template.roles)
     ids = _literal(model, template.begin)

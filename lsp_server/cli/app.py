@@ -24,13 +24,9 @@ app.command("doctor")(doctor.doctor)
 
 @app.command()
 def serve(
-    stdio: Annotated[
-        bool, typer.Option("--stdio", help="Serve on stdin and stdout; so it does anyway.")
-    ] = True,
+    stdio: Annotated[bool, typer.Option("--stdio", help="Serve on stdin and stdout; so it does anyway.")] = True,
     tcp: Annotated[int | None, typer.Option("--tcp", metavar="PORT", help="Serve on 127.0.0.1 only.")] = None,
-    model: Annotated[
-        str, typer.Option("--model", metavar="ID|PATH", help="Unless the editor sets one.")
-    ] = "",
+    model: Annotated[str, typer.Option("--model", metavar="ID|PATH", help="Unless the editor sets one.")] = "",
 ) -> None:
     """Run the language server, as an editor does."""
     options = {"model": model} if model else None

@@ -86,9 +86,7 @@ def _show(root: Path, model: Path) -> None:
         if status["state"] == "error":
             raise KrukError(status["message"])
         loaded_s = time.perf_counter() - started
-        err.print(
-            f"[dim]The server answered in {answered_ms:.0f} ms and had the model after {loaded_s:.1f} s[/]\n"
-        )
+        err.print(f"[dim]The server answered in {answered_ms:.0f} ms and had the model after {loaded_s:.1f} s[/]\n")
         uri = client.open(file, prefix + suffix, "python")
         _show_completion(client, uri, prefix)
         _show_explanation(client, uri)
@@ -124,9 +122,7 @@ def _show_explanation(client: Client, uri: str) -> None:
         "workDoneToken": "explain",
     }
     text = ""
-    with Live(
-        _explanation("…", "working"), console=out, transient=True, auto_refresh=out.is_terminal
-    ) as live:
+    with Live(_explanation("…", "working"), console=out, transient=True, auto_refresh=out.is_terminal) as live:
 
         def hear(progress: Any) -> None:
             nonlocal text
@@ -138,9 +134,7 @@ def _show_explanation(client: Client, uri: str) -> None:
         answer = client.request("workspace/executeCommand", params)
         took_s = time.perf_counter() - started
     speed = answer["tokens"] / took_s
-    out.print(
-        _explanation(answer["text"], f"{took_s:.1f} s, {answer['tokens']} tokens, {speed:.0f} a second")
-    )
+    out.print(_explanation(answer["text"], f"{took_s:.1f} s, {answer['tokens']} tokens, {speed:.0f} a second"))
 
 
 def _explanation(text: str, subtitle: str) -> Panel:

@@ -87,9 +87,7 @@ def _look() -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    text = (
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, Kruk {__version__}"
-    )
+    text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, Kruk {__version__}"
     return Finding("Python", "good", text)
 
 
@@ -106,17 +104,11 @@ def _llama() -> Finding:
         check=False,
     )
     if run.returncode != 0:
-        why = (
-            "it was built for another processor" if run.returncode in (-4, 0xC000001D) else run.stderr.strip()
-        )
-        advice = (
-            "Install it anew: pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python=="
-        )
+        why = "it was built for another processor" if run.returncode in (-4, 0xC000001D) else run.stderr.strip()
+        advice = "Install it anew: pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python=="
         return Finding("llama.cpp", "bad", f"it cannot be loaded: {why}", advice + LLAMA_PINNED)
     version = importlib.metadata.version("llama-cpp-python")
-    sets = " ".join(
-        part.split(" = ")[0].strip() for part in run.stdout.split("|") if part.strip().endswith("= 1")
-    )
+    sets = " ".join(part.split(" = ")[0].strip() for part in run.stdout.split("|") if part.strip().endswith("= 1"))
     text = f"llama-cpp-python {version}; {sets}"
     if version != LLAMA_PINNED:
         return Finding("llama.cpp", "bad", text, f"Kruk needs exactly {LLAMA_PINNED}: install Kruk again")
@@ -135,9 +127,7 @@ def _memory() -> Finding:
     there, total = memory.available_bytes(), psutil.virtual_memory().total
     text = f"{memory.gib(there)} of {memory.gib(total)} can be used"
     if there < 1 << 30:
-        return Finding(
-            "Memory", "note", text, "That is little even for the smallest models: close other programs"
-        )
+        return Finding("Memory", "note", text, "That is little even for the smallest models: close other programs")
     return Finding("Memory", "good", text)
 
 
@@ -146,9 +136,7 @@ def _folder() -> Finding:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = memory.gib(shutil.disk_usage(existing).free)
     if not os.access(existing, os.W_OK):
-        return Finding(
-            "Folder", "bad", f"{folder} cannot be written", "Set KRUK_HOME to a folder of your own"
-        )
+        return Finding("Folder", "bad", f"{folder} cannot be written", "Set KRUK_HOME to a folder of your own")
     return Finding("Folder", "good", f"{folder}, {free} free")
 
 

@@ -38,8 +38,10 @@ class BodyReader:
         self._language = language
         self._state = state
         self._line_prefix = line_prefix_of(prefix)
-        self._n_braces = state.n_braces
         self._n_brackets = len(state.open_brackets)
+        # The body's own brace: open already, or to be opened behind a header that may have brackets of its own.
+        self._n_braces = state.n_braces
+        self._header_brackets = _open_at_line_start(prefix, language) + "{" if shape.is_in_header else ""
         self._has_opened = not shape.is_in_header
         self._n_lines = 0
 
@@ -53,13 +55,10 @@ class BodyReader:
         """The end that a line, or the beginning of one, has in it; does not read it."""
         if self._shape.ends_by != "brace":
             return None
-        floor = self._n_braces
         has_opened = self._has_opened
         for bracket in scan(line, self._language, self._state).brackets:
-            n_open = bracket.open_after.count("{")
-            has_opened = has_opened or n_open > floor
-            is_last = n_open <= floor if self._shape.is_in_header else n_open < floor
-            if bracket.char == "}" and has_opened and is_last:
+            has_opened = has_opened or bracket.open_after == self._header_brackets
+            if bracket.char == "}" and has_opened and self._is_last(bracket.open_after):
                 tail = _AFTER_BRACE.match(line, bracket.offset + 1)
                 return BodyEnd(tail.end() if tail else bracket.offset + 1, "the brace that ends the body")
         return None
@@ -78,6 +77,18 @@ class BodyReader:
         return BodyEnd(0, "a line outside the body") if width_of(line) < self._shape.floor else None
 
     def _advance(self, line: str) -> None:
-        self._state = scan(line, self._language, self._state).state
-        self._has_opened = self._has_opened or self._state.n_braces > self._n_braces
+        read = scan(line, self._language, self._state)
+        self._state = read.state
+        self._has_opened = self._has_opened or any(
+            bracket.open_after == self._header_brackets for bracket in read.brackets
+        )
         self._n_lines += 1
+
+    def _is_last(self, open_brackets: str) -> bool:
+        if self._shape.is_in_header:
+            return len(open_brackets) < len(self._header_brackets)
+        return open_brackets.count("{") < self._n_braces
+
+
+def _open_at_line_start(prefix: str, language: Language | None) -> str:
+    return scan(prefix[: prefix.rfind("\n") + 1], language).state.open_brackets

@@ -19,6 +19,7 @@ from lsp_server.syntax.scan import scan
 
 _N_ROUNDS = 8
 _MOST_BLANK_LINES = 3
+_N_PROSE_WORDS = 3
 _FENCE = re.compile(r"```|~~~")
 _PROSE = re.compile(
     r"(?:Here(?:'s| is| are)|Explanation\b|Note(?: that|:)|Sure[,!.]|Certainly|Of course|I hope"
@@ -34,8 +35,8 @@ class Finished:
 
     Attributes:
         text: To be inserted at the cursor; empty when nothing is worth showing.
-        reason: Why it is empty; None when it is not.
-        notes: What was taken away, in order, in words for the trace.
+        reason: Why it is empty, said of the completion: "repeats the text below"; None when it is not empty.
+        notes: What was wrong with it and is not any more, in order, in the same words; for the trace.
     """
 
     text: str
@@ -99,9 +100,6 @@ def _is_prose(line: str) -> bool:
     return bool(_PROSE.match(line)) and len(line.split()) >= _N_PROSE_WORDS and not _CODE_SIGNS.search(line)
 
 
-_N_PROSE_WORDS = 3
-
-
 def _one_line(text: str, hole: Hole) -> str:
     """The first line with something on it; the new lines before it stay, or it would join the cursor's line."""
     if hole.shape.kind != "line":
@@ -133,20 +131,21 @@ def _trailing_space(text: str, hole: Hole) -> str:
     return text.rstrip("\n")
 
 
+# What is said of a completion that a filter changes, and the filter.
 Filter = Callable[[str, Hole], str]
 
 FILTERS: tuple[tuple[str, Filter], ...] = (
-    ("a control token of the model", _control_texts),
-    ("talk about the code", _chat),
-    ("a second indentation", indentation.first_line),
-    ("another indentation than the document's", indentation.document_style),
+    ("holds a control token of the model", _control_texts),
+    ("talks about the code", _chat),
+    ("repeats the indentation", indentation.first_line),
+    ("has another indentation than the document", indentation.document_style),
     ("repeats itself", repeats.loop),
-    ("more than one line", _one_line),
+    ("has more than one line", _one_line),
     ("goes beyond the body", _body),
     ("repeats the text below", repeats.lines_below),
     ("repeats the text below", repeats.rest_of_line),
-    ("a bracket that closes nothing", brackets.stray_closers),
+    ("closes a bracket that is not open", brackets.stray_closers),
     ("does not parse", brackets.syntax),
     ("repeats the line above", repeats.line_above),
-    ("white space at the end", _trailing_space),
+    ("ends in white space", _trailing_space),
 )

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from lsp_server.completion.layout import line_above, line_prefix_of, line_suffix_of, lines_above, lines_below
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
-from lsp_server.syntax.scan import Scan, ScanState, scan
-from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, parse, window
+from lsp_server.syntax.scan import Scan, ScanState, scan, state_after
+from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Window, parse, window
 
 _SUFFIX_TO_JUDGE_BY = 1_500
 _LINES_TO_COMPARE = 12
+_NEAR_BEFORE = 4_000
+_NEAR_AFTER = 1_500
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Hole:
     @functools.cached_property
     def state(self) -> ScanState:
         """Where a scan stands at the cursor, its faults forgotten."""
-        state = scan(self.prefix, self.language).state
+        state = state_after(self.prefix, self.language)
         return ScanState(state.open_brackets, state.region, state.inside)
 
     def scan(self, text: str) -> Scan:
@@ -78,10 +80,23 @@ class Hole:
         """How many places of the window do not parse when `text` fills the hole."""
         if self.language is None:
             return 0
-        return parse(self.prefix + text + self.suffix, self.language).n_errors
+        near = self._near
+        return parse(near.prefix + text + near.suffix, self.language).n_errors
+
+    @functools.cached_property
+    def _near(self) -> Window:
+        # Whether a text parses shows close by, and parsing is what costs most here.
+        return window(self.prefix, self.suffix, _NEAR_BEFORE, _NEAR_AFTER)
 
     def _judge(self, text: str) -> ScanState:
-        return self.scan(text + self.suffix[:_SUFFIX_TO_JUDGE_BY]).state
+        if text not in self._judged:
+            self._judged[text] = self.scan(text + self.suffix[:_SUFFIX_TO_JUDGE_BY]).state
+        return self._judged[text]
+
+    @functools.cached_property
+    def _judged(self) -> dict[str, ScanState]:
+        # Each filter asks again about the text it is given, in each round.
+        return {}
 
 
 def hole_at(

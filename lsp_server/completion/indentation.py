@@ -109,7 +109,7 @@ def _restepped(lines: list[str], is_code: list[bool], hole: Hole) -> list[str]:
     steps = {
         width_of(deeper) - width_of(line)
         for (line, deeper), is_deeper_code in zip(pairwise(path), is_code_on_path[1:], strict=True)
-        if is_deeper_code and opens_block(line, hole.language) and width_of(deeper) > width_of(line)
+        if is_deeper_code and _is_header(line, hole) and width_of(deeper) > width_of(line)
     }
     if not wanted or len(steps) != 1 or steps == {wanted} or not steps <= set(_MODEL_UNITS):
         return lines
@@ -121,6 +121,11 @@ def _restepped(lines: list[str], is_code: list[bool], hole: Hole) -> list[str]:
         if is_code[i] and lines[i].strip() and extra > 0 and extra % step == 0:
             lines[i] = " " * (base + extra // step * wanted) + lines[i].lstrip(" \t")
     return lines
+
+
+def _is_header(line: str, hole: Hole) -> bool:
+    """Whether a line opens a block and not a value: `Point{` is an initialiser, indented by other rules."""
+    return opens_block(line, hole.language) and not re.search(r"\w\{$", line.rstrip())
 
 
 def _starts_in_code(lines: list[str], hole: Hole) -> list[bool]:

@@ -107,10 +107,8 @@ async def _walk(
         anchored = place(document.text, offset, n_budget_tokens, anchor_lines, before)
         memory.anchors[document.uri] = anchored
         counts["anchorKept"] = before is not None and before.head is anchored.head
-    with trace.room("model") as counts:
-        start = _job(request, anchored.window, shape, language, settings.max_tokens, trace)
-        generation, info = await asyncio.wrap_future(worker.submit(Urgency.COMPLETION, start))
-        counts["endedBy"], counts["tokens"] = generation.ended_by, generation.n_tokens
+    start = _job(request, anchored.window, shape, language, settings.max_tokens, trace)
+    generation, info = await asyncio.wrap_future(worker.submit(Urgency.COMPLETION, start))
     with trace.room("finish") as counts:
         prefix, suffix = unix(document.text[:offset]), unix(document.text[offset:])
         finished = finish(generation.text, prefix, suffix, shape, language, info.control_texts)
@@ -162,17 +160,19 @@ def _job(
     text, offset = request.document.text, request.offset
 
     def start(model: Model) -> Steps[tuple[Generation, ModelInfo]]:
+        trace.waited("queue")
         with trace.room("prompt") as counts:
             parts = prompts.Parts(unix(window.head(text)), unix(window.tail(text)), unix(window.suffix(text)))
             prompt = prompts.build(model, parts, n_most)
             counts["promptTokens"], counts["healed"] = len(prompt.token_ids), len(prompt.owed)
         stop = stop_rule(shape, unix(text[:offset]), unix(text[offset:]), language)
-        with trace.room("generate") as counts:
+        with trace.room("model") as counts:
             generation = yield from generate(
                 model, COMPLETION, prompt, n_most, stop.feed, must_begin=request.is_invoked
             )
             counts["reusedTokens"] = generation.evaluation.n_reused
             counts["evaluatedTokens"] = generation.evaluation.n_evaluated
+            counts["tokens"], counts["endedBy"] = generation.n_tokens, generation.ended_by
         return generation, model.info
 
     return start

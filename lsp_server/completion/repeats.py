@@ -7,12 +7,13 @@ import re
 from lsp_server.completion.hole import Hole
 
 _LONGEST_OVERLAP = 400
+_N_OVERLAPS = 8  # tried; a text that overlaps in more ways is a row of the same character
 _LONGEST_PERIOD = 6
 _N_COPIES = 3
 _LONGEST_RUN = 120
 _RUN = re.compile(r"(.{2,30}?)\1{5,}", re.S)
-_N_TELLING = 3
-_ENDS = " \t)]}\"'`,;:"  # a single other character may be half of an operator: `=` before `= x`
+_N_TELLING = 2
+_ENDS = " \t)]}\"'`,;"
 _WORD = re.compile(r"\w")
 _WORDS = re.compile(r"\w\w")
 
@@ -72,8 +73,9 @@ def rest_of_line(text: str, hole: Hole) -> str:
         return text
     stripped = text.rstrip()
     head = hole.suffix[:_LONGEST_OVERLAP]
-    for size in range(min(len(stripped), len(head)), 0, -1):
-        if not stripped.endswith(head[:size]) or (size == 1 and head[0] not in _ENDS):
+    sizes = [size for size in range(min(len(stripped), len(head)), 0, -1) if stripped.endswith(head[:size])]
+    for size in sizes[:_N_OVERLAPS]:
+        if size == 1 and not _may_end(hole):
             continue
         kept = stripped[:-size]
         before = kept[-1:] or hole.line_prefix[-1:]
@@ -83,6 +85,12 @@ def rest_of_line(text: str, hole: Hole) -> str:
         if not splits_word and hole.imbalance(kept) + is_ruler <= hole.imbalance(text):
             return kept
     return text
+
+
+def _may_end(hole: Hole) -> bool:
+    """Whether the first character after the cursor is a thing of its own, not half of `==` or `::`."""
+    char = hole.suffix[0]
+    return char in _ENDS or (char == ":" and hole.line_suffix.strip() == ":")
 
 
 def _first_lines(text: str, n_lines: int) -> str:

@@ -10,12 +10,13 @@ from lsp_server.completion.block import BodyReader
 from lsp_server.completion.layout import line_prefix_of, lines_below
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
-from lsp_server.syntax.scan import scan
+from lsp_server.syntax.scan import state_after
 from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, window
 
 MAX_LINES = 24
 _MAX_SAME_LINES = 3
 _MAX_BLANK_LINES = 2
+_MAX_BLANK_LINES_AT_START = 4
 _SHORTEST_TELLING_LINE = 3
 
 
@@ -59,18 +60,15 @@ class StopRule:
             self.reason = end.reason if end else None
 
     def _after_line(self, line: str) -> str | None:
-        stripped = line.strip()
-        self._has_text = self._has_text or bool(stripped)
-        if self._shape.kind == "line":
-            if self._has_text:
-                return "the line is complete"
-            self._n_blank_lines += 1
-            return "blank lines" if self._n_blank_lines > _MAX_BLANK_LINES else None
-        if not stripped:
+        if not line.strip():
             self._reader.read(line)
             # The rest of the cursor's own line is not a blank line.
             self._n_blank_lines += self._n_lines > 0
-            return "blank lines" if self._n_blank_lines >= _MAX_BLANK_LINES else None
+            most = _MAX_BLANK_LINES if self._has_text else _MAX_BLANK_LINES_AT_START
+            return "blank lines" if self._n_blank_lines >= most else None
+        self._has_text = True
+        if self._shape.kind == "line":
+            return "the line is complete"
         self._n_blank_lines = 0
         return self._after_code(line)
 
@@ -93,6 +91,6 @@ def stop_rule(
 ) -> StopRule:
     """A fresh rule for one completion at the cursor between `prefix` and `suffix`."""
     around = window(prefix[-WINDOW_BEFORE - 1 :], suffix[: WINDOW_AFTER + 1])
-    reader = BodyReader(shape, around.prefix, language, scan(around.prefix, language).state)
+    reader = BodyReader(shape, around.prefix, language, state_after(around.prefix, language))
     next_line = next(iter(lines_below(around.suffix)), "")
     return StopRule(shape, reader, line_prefix_of(around.prefix), next_line, max_lines)

@@ -18,7 +18,7 @@ class Trace:
         self.reason: str | None = None  # why there is no suggestion; None when there is one
         self.text = ""
         self._rooms: list[dict[str, Any]] = []
-        self._started = time.perf_counter()
+        self._started = self._left = time.perf_counter()
         self._total_ms = 0.0
 
     @contextmanager
@@ -29,7 +29,14 @@ class Trace:
         try:
             yield counts
         finally:
-            self._rooms.append({"room": name, "ms": _ms(time.perf_counter() - started), **counts})
+            self._left = time.perf_counter()
+            self._rooms.append({"room": name, "ms": _ms(self._left - started), **counts})
+
+    def waited(self, name: str) -> None:
+        """Add a room for the time since the last one was left: the model loads, or works for somebody else."""
+        now = time.perf_counter()
+        self._rooms.append({"room": name, "ms": _ms(now - self._left)})
+        self._left = now
 
     def end(self, text: str, reason: str | None) -> None:
         """Close the trace with the suggestion, or with the reason that there is none."""

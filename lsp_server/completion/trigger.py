@@ -25,7 +25,7 @@ from lsp_server.completion.layout import (
     width_of,
 )
 from lsp_server.syntax.languages import Language
-from lsp_server.syntax.scan import CLOSER_OF, Region, ScanState, scan
+from lsp_server.syntax.scan import CLOSER_OF, Region, ScanState, scan, state_after
 from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Block, Window, parse, window
 
 Multiline = Literal["auto", "always", "never"]
@@ -81,7 +81,7 @@ class _Place:
         self.line_suffix = line_suffix_of(self.suffix)
         self.above = line_above(self.prefix)
         self.below = next(iter(lines_below(self.suffix)), "")
-        self.state: ScanState = scan(self.prefix, language).state
+        self.state: ScanState = state_after(self.prefix, language)
 
     @property
     def is_blank(self) -> bool:
@@ -187,10 +187,9 @@ def _suite(place: _Place, language: Language) -> Shape:
         before = place.prefix + "\n" + indent
     else:
         return _NO_BODY
-    width = width_of(indent)
-    if width > 0 and width_of(place.below) >= width:
+    floor = width_of(header) + 1 if is_below_header else width_of(indent)
+    if floor > 0 and width_of(place.below) >= floor:
         return Shape("line", "code follows in the same body")
-    floor = width_of(header) + 1 if is_below_header else width
     block = _block_of_probe(before, place.suffix, language)
     if block and block.n_statements > 1:
         return Shape("line", "the body has code already")
@@ -226,7 +225,8 @@ def _braced(place: _Place, language: Language) -> Shape:
         return Shape("block", "the body is empty", None, width_of(header), "brace")
     else:
         reason = _NO_BODY.reason
-    if opened.rstrip().endswith("{") and not _may_be_closed_below(place, opened):
+    is_deeper_below = width_of(place.below) > width_of(opened)
+    if opened.rstrip().endswith("{") and not is_deeper_below and not _may_be_closed_below(place, opened):
         # Close it by hand, with whatever else its line opened, and ask again.
         open_brackets = scan(opened, language).state.open_brackets or "{"
         closers = "".join(CLOSER_OF[bracket] for bracket in reversed(open_brackets))

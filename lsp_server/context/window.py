@@ -47,9 +47,7 @@ class Anchored:
     head: str
 
 
-def place(
-    text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, before: Anchored | None
-) -> Anchored:
+def place(text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, before: Anchored | None) -> Anchored:
     """Put the window: the one before as long as it holds, else a new one with its anchor above the cursor."""
     n_chars = n_budget_tokens * CHARS_PER_TOKEN
     end = _end(text, cursor, n_chars // SUFFIX_SHARE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from lsp_server.chat.template import Message
 from lsp_server.errors import KrukError, nearest
 from lsp_server.handlers import status
 from lsp_server.jsonrpc import INVALID_PARAMS, RpcError
+from lsp_server.model import registry
 from lsp_server.model.worker import Urgency
 from lsp_server.protocol import COMMANDS, ChatParams, Client, ExecuteCommandParams, Lsp, Range
 from lsp_server.session import Session
@@ -40,7 +40,7 @@ async def execute(session: Session, client: Client, params: ExecuteCommandParams
     if params.command == "kruk.toggle":
         return toggle(session)
     if params.command == "kruk.useModel":
-        return use_model(session, first)
+        return await use_model(session, first)
     if params.command == "kruk.accepted":
         session.n_accepted += 1
         return None
@@ -56,28 +56,29 @@ async def chat(session: Session, params: ChatParams) -> dict[str, Any]:
 
 
 def toggle(session: Session) -> dict[str, Any]:
-    """Switch completions off, or on again, until the editor sends its settings anew."""
-    completion = session.settings.completion
-    is_enabled = not completion.enabled
-    session.settings = replace(session.settings, completion=replace(completion, enabled=is_enabled))
+    """Switch completions off, or on again, for this session."""
+    is_enabled = not session.settings.completion.enabled
+    session.choose("completion.enabled", is_enabled)
     session.tell("kruk/didChangeStatus", status.as_dict(session))
     return {"enabled": is_enabled}
 
 
-def use_model(session: Session, name: object) -> dict[str, Any]:
-    """Load another model for this session."""
+async def use_model(session: Session, name: object) -> dict[str, Any]:
+    """Load another model for this session. The one that is loaded stays when the name is wrong."""
     if not isinstance(name, str) or not name.strip():
         raise RpcError(
             INVALID_PARAMS, "kruk.useModel wants one argument: the id of a model, or the path of a GGUF file"
         )
-    session.settings = replace(session.settings, model=name.strip())
+    try:
+        await asyncio.get_running_loop().run_in_executor(None, registry.locate, name.strip())
+    except KrukError as error:
+        raise RpcError(INVALID_PARAMS, str(error)) from error
+    session.choose("model", name.strip())
     session.ensure_model()
     return status.as_dict(session)
 
 
-async def _explain(
-    session: Session, client: Client, argument: object, token: int | str | None
-) -> dict[str, Any]:
+async def _explain(session: Session, client: Client, argument: object, token: int | str | None) -> dict[str, Any]:
     wanted = msgspec.convert(argument if argument is not None else {}, ExplainArguments)
     document = session.documents.get(wanted.uri)
     if document is None:
@@ -111,7 +112,7 @@ class _Stream:
     def __init__(self, session: Session, token: int | str | None, title: str) -> None:
         self._session, self._token = session, token
         self._loop = asyncio.get_running_loop()
-        self._text, self._n_sent = "", 0
+        self._unsent = ""
         self._timer: asyncio.TimerHandle | None = None
         self._send({"kind": "begin", "title": title, "cancellable": True})
 
@@ -124,7 +125,7 @@ class _Stream:
         self._token = None
 
     def _hear(self, text: str) -> None:
-        self._text = text
+        self._unsent += text
         if self._timer is None:
             self._timer = self._loop.call_later(STREAM_PERIOD_S, self._flush)
 
@@ -132,9 +133,9 @@ class _Stream:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if len(self._text) > self._n_sent:
-            self._send({"kind": "report", "message": self._text[self._n_sent :]})
-            self._n_sent = len(self._text)
+        if self._unsent:
+            self._send({"kind": "report", "message": self._unsent})
+            self._unsent = ""
 
     def _send(self, value: dict[str, Any]) -> None:
         if self._token is not None:

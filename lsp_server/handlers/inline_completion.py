@@ -19,7 +19,10 @@ FALLBACK_PATIENCE_S = 1.0  # many editors show no completion of any server befor
 async def inline_completion(
     session: Session, client: Client, params: InlineCompletionParams
 ) -> dict[str, Any] | None:
-    """One suggestion; None when there is none, or when a newer request superseded this one."""
+    """One suggestion, or an empty list, which hides the one before; None when a newer request superseded this.
+
+    None too when there is no model, or when the document changed meanwhile.
+    """
     document = session.documents.get(params.text_document.uri)
     if document is None:
         return None
@@ -33,8 +36,10 @@ async def inline_completion(
         asked = replace(document, text=document.text[:start] + typed + document.text[end:])
     is_invoked = params.context.trigger_kind == INVOKED
     text, trace = await _suggest(session, asked, start + len(typed), is_invoked)
-    if not text or not _is_current(session, document, trace):
+    if text is None or not _is_current(session, document, trace):
         return None
+    if not text:
+        return {"items": []} if session.worker.model else None
     return protocol.inline_completion_list(document, start, end, typed + text, trace.number, client)
 
 
@@ -57,9 +62,7 @@ async def completion(session: Session, client: Client, params: CompletionParams)
     return protocol.completion_list(document, at, text, client)
 
 
-async def _suggest(
-    session: Session, document: Document, at: int, is_invoked: bool
-) -> tuple[str | None, Trace]:
+async def _suggest(session: Session, document: Document, at: int, is_invoked: bool) -> tuple[str | None, Trace]:
     path = protocol.path_of(document.uri)
     request = CompletionRequest(document, at, str(path) if path else None, is_invoked)
     trace = session.new_trace(document.uri, "invoked" if is_invoked else "automatic")

@@ -24,9 +24,7 @@ def did_change(session: Session, client: Client, params: DidChangeParams) -> Non
     if document is None:
         log.warning("a change of %s, which is not open, is ignored", params.text_document.uri)
         return
-    version = (
-        params.text_document.version if params.text_document.version is not None else document.version + 1
-    )
+    version = params.text_document.version if params.text_document.version is not None else document.version + 1
     session.put(document.apply(protocol.edits(params.content_changes), version, client.encoding))
 
 

@@ -135,7 +135,9 @@ class FakeModel:
         """Return the token after `held`."""
         names = {i: text for text, i in _CONTROL.items()}
         said = b"".join(names[i].encode() if i >= 256 else bytes([i]) for i in held)
-        rest = self._answer(said.decode("utf-8", "ignore")).encode()
+        whole = said.decode("utf-8", "ignore")
+        n_dangling = len(said) - len(whole.encode())  # bytes of a character that is not complete yet
+        rest = self._answer(whole).encode()[n_dangling:]
         return rest[0] if rest else END
 
 

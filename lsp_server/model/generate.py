@@ -10,7 +10,9 @@ from typing import TypeAlias
 from lsp_server.model.base import Evaluation, Model, TokenIds
 from lsp_server.model.worker import Steps, persist
 
-StopRule: TypeAlias = Callable[[str], bool]  # hears the text so far; True ends it
+MAX_WORD_TOKENS = 4  # each one given back costs a step of its own
+
+StopRule: TypeAlias = Callable[[str], bool]  # hears each new piece of the text; True ends it
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,11 @@ def generate(
             out.ended_by = "model"
             return out
         piece = model.vocabulary.pieces[token_id]
-        out.text += decoder.decode(piece[len(owed) :])
+        new = decoder.decode(piece[len(owed) :])
+        out.text += new
         owed = owed[len(piece) :]
         out.n_tokens += 1
-        if not owed and stop(out.text):
+        if new and stop(new):
             out.ended_by = "rule"
             return out
         yield from persist(lambda token_id=token_id: model.append(sequence, token_id))  # type: ignore[misc]
@@ -62,17 +65,34 @@ def generate(
 
 
 def heal(model: Model, text: str) -> tuple[list[int], bytes]:
-    """Tokenise `text`, giving back its last token and all white space around it.
+    """Tokenise `text`, giving back its last token, and more where a cut after it would be as wrong.
 
-    A cursor seldom stands where the tokenizer would have cut: `retu|` or an indentation's last space, which
-    belongs to the next word's token. The bytes given back are what the output must begin with.
+    A cursor seldom stands where the tokenizer would cut: `retu|` is the tokens `ret` and `u`, and no continuation
+    of `u` is `return`; an indentation's last space belongs to the next word's token. So the word at the cursor
+    comes back (its last MAX_WORD_TOKENS tokens at most), and all white space when the cursor is behind some. The
+    bytes given back are what the output must begin with.
     """
     token_ids = model.tokenize(text)
     pieces = model.vocabulary.pieces
-    owed = b""
-    while token_ids and (not owed or (_is_blank(owed) and _is_blank(pieces[token_ids[-1]]))):
-        owed = pieces[token_ids.pop()] + owed
+    owed, n_given_back = b"", 0
+    while token_ids:
+        last = pieces[token_ids[-1]]
+        is_word = n_given_back < MAX_WORD_TOKENS and _joins(last, owed)
+        if owed and not is_word and not (_is_blank(owed) and _is_blank(last)):
+            break
+        owed = last + owed
+        token_ids.pop()
+        n_given_back += 1
     return token_ids, owed
+
+
+def _joins(before: bytes, after: bytes) -> bool:
+    """Whether one word runs across the border of two pieces."""
+    return bool(before) and bool(after) and _is_word_byte(before[-1]) and _is_word_byte(after[0])
+
+
+def _is_word_byte(byte: int) -> bool:
+    return byte >= 0x80 or byte == 0x5F or chr(byte).isalnum()
 
 
 def _is_blank(piece: bytes) -> bool:

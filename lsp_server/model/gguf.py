@@ -28,7 +28,15 @@ _MAX_KEY_BYTES = 65_535  # docs/gguf.md
 _MAX_STRING_BYTES = 1 << 26
 _MAX_ELEMENTS = 1 << 25  # of all arrays together; the largest vocabularies have half a million
 _MAX_KEPT_ELEMENTS = 512  # LLAMA_MAX_LAYERS: per-layer arrays are kept, vocabularies are not
-_MAX_LAYERS = 512
+_PLAUSIBLE = {  # llama.cpp ends the process for some values outside (tried with 0.3.36)
+    "block_count": (1, 512),
+    "context_length": (0, 1 << 31),
+    "embedding_length": (1, 1 << 20),
+    "attention.head_count": (0, 1 << 14),
+    "attention.head_count_kv": (0, 1 << 14),
+    "attention.key_length": (0, 1 << 14),
+    "attention.value_length": (0, 1 << 14),
+}
 _WINDOWS = (1 << 23, 1 << 25, 1 << 27, 1 << 29)  # how much of the file is read before giving up, in bytes
 _HINT = "Download it again, or choose another model with `kruk models list`"
 
@@ -217,19 +225,17 @@ class _Parser:
         n_keys = self._count("metadata keys", _MAX_KEYS, least_bytes=13)
         for index in range(n_keys):
             self._key_value(index)
-        layers = self.metadata.get(f"{self.metadata.get('general.architecture')}.block_count", 0)
-        if not isinstance(layers, int) or not 0 <= layers <= _MAX_LAYERS:
-            raise self._bad("a number of layers that no model has")
+        self._check_shape()
         largest_type = self._tensors(n_tensors)
-        return GgufHeader(
-            version=version,
-            size_bytes=self.size,
-            n_tensors=n_tensors,
-            metadata=self.metadata,
-            array_lengths=self.array_lengths,
-            token_ids=self.token_ids,
-            largest_type=largest_type,
-        )
+        lengths, found = self.array_lengths, self.token_ids
+        return GgufHeader(version, self.size, n_tensors, self.metadata, lengths, found, largest_type)
+
+    def _check_shape(self) -> None:
+        for key, (least, most) in _PLAUSIBLE.items():
+            value = self.metadata.get(f"{self.metadata.get('general.architecture')}.{key}", least)
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not all(isinstance(number, int) and least <= number <= most for number in numbers):
+                raise self._bad(f"a {key} that no model has, {str(value)[:40]}")
 
     def _preamble(self) -> int:
         if self.size == 0:

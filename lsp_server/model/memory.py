@@ -95,9 +95,7 @@ def _proposal(need: Need, located: LocatedModel, n_ctx: int, there: int) -> str:
     if not fitting:
         return "Close other programs; no model that Kruk knows fits into what is left."
     best = max(fitting)[1]
-    return (
-        f"Try `{best}` (`kruk models pull {best}`, then `kruk models use {best}`), or close other programs."
-    )
+    return f"Try `{best}` (`kruk models pull {best}`, then `kruk models use {best}`), or close other programs."
 
 
 def _number(path: str) -> int | None:
@@ -105,9 +103,7 @@ def _number(path: str) -> int | None:
         text = Path(path).read_text().strip()
     except OSError:
         return None
-    return (
-        int(text) if text.isdigit() and int(text) < 1 << 60 else None
-    )  # "max", or v1's huge number: no limit
+    return int(text) if text.isdigit() and int(text) < 1 << 60 else None  # "max", or v1's huge number: no limit
 
 
 def _cgroup_file_bytes() -> int:

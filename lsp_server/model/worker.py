@@ -196,9 +196,7 @@ class Worker:
         except KrukError as error:
             self._fail(error)
         except Exception as error:
-            self._fail(
-                ModelLoadError(f"The model could not be loaded: {error!r}", "See the log for details.")
-            )
+            self._fail(ModelLoadError(f"The model could not be loaded: {error!r}", "See the log for details."))
         else:
             with self._wake:
                 self._model = model

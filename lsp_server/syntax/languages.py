@@ -30,6 +30,13 @@ class Quote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     escapes: bool = True
 
 
+class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A literal that only a regular expression describes, skipped when it is whole; no groups in the pattern."""
+
+    first: str
+    pattern: str
+
+
 class Indent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one step of indentation is when the document does not show it."""
 
@@ -52,6 +59,8 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         file_types: Endings of file names without the dot, for clients that send an unknown id.
         grammar: The Python module of the tree-sitter grammar; `grammar_function` is called in it.
         inherits: Another row whose queries come before this one's.
+        strings: The longest mark first, where one begins another.
+        literals: What `strings` cannot say: JavaScript's regular expressions, raw strings.
         block_style: Whether a body is ended by a dedent or by its closing brace.
         body_probes: For `indent` languages: statements, one of which is legal in every body. The syntax tree
             is asked what a body would be by putting one where the cursor is.
@@ -66,6 +75,7 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     line_comment: str
     block_comment: BlockComment | None = None
     strings: tuple[Quote, ...]
+    literals: tuple[Pattern, ...] = ()
     indent: Indent
     block_style: Literal["indent", "braces"]
     body_probes: tuple[str, ...] = ()

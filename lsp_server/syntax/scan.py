@@ -2,7 +2,7 @@
 
 Right enough for text that is cut off or half typed, where a tree guesses, and cheap enough for every token of
 a model. Knows only what a language's row says about its quotes and comment marks: a JavaScript regular
-expression or a Rust raw string that holds a lone quote is misread up to the end of its line.
+expression in an unusual place that holds a lone quote is misread up to the end of its line.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Scan:
 
 
 START = ScanState()
+_DEEPEST = 256  # what is open further out is forgotten: only a hostile text has so much
 
 
 def scan(text: str, language: Language | None, state: ScanState = START) -> Scan:
@@ -80,6 +81,8 @@ def scan(text: str, language: Language | None, state: ScanState = START) -> Scan
         inside = still_open
         if token in CLOSER_OF:
             stack.append(token)
+            if len(stack) > _DEEPEST:
+                del stack[0]
         elif token in _OPENER_OF:
             opener = _OPENER_OF[token]
             if opener in stack:
@@ -92,6 +95,12 @@ def scan(text: str, language: Language | None, state: ScanState = START) -> Scan
         brackets.append(Bracket(offset, token, "".join(stack)))
     region: Region = "code" if inside is None else lexer.kinds[inside].region
     return Scan(ScanState("".join(stack), region, inside, n_faults), tuple(brackets))
+
+
+@functools.lru_cache(maxsize=16)
+def state_after(text: str, language: Language | None) -> ScanState:
+    """Where a scan of the whole text ends; remembered, since each room asks it of the same prefix."""
+    return scan(text, language).state
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,8 @@ _ANY_TEXT = (Quote('"', "line"),)
 def _lexer(language: Language | None) -> _Lexer:
     quotes = language.strings if language else _ANY_TEXT
     kinds = []
-    characters = []
+    patterns = language.literals if language else ()
+    literals = [pattern.pattern for pattern in patterns]
     if language and language.line_comment:
         kinds.append(_Kind("comment", language.line_comment, re.compile(r"[^\n]*(?:(\n)|\Z)")))
     if language and language.block_comment:
@@ -149,7 +159,8 @@ def _lexer(language: Language | None) -> _Lexer:
     for quote in quotes:
         q = re.escape(quote.quote)
         if quote.spans == "character":
-            characters.append(rf"{q}(?:\\.[^\n{q}]{{0,10}}|[^\\\n{q}]){q}")
+            # A text that ends in the middle of one: `'{` is not yet known to be no brace.
+            literals.append(rf"{q}(?:(?:\\.[^\n{q}]{{0,10}}|[^\\\n{q}]){q}|\\?[^\n{q}]?\Z)")
             continue
         stop = (q if len(quote.quote) == 1 else "") + (r"\\" if quote.escapes else "")
         stop += r"\n" if quote.spans == "line" else ""
@@ -160,12 +171,13 @@ def _lexer(language: Language | None) -> _Lexer:
         rest = f"(?:{body})*?(?:{ends})"
         kinds.append(_Kind("string", quote.quote, re.compile(rest, re.S)))
     # In the row's order, which has the longest mark first: a triple quote is no empty string and a quote.
-    # A character literal is skipped whole: its group has no kind.
+    # A whole literal is skipped: its group has no kind.
     starts = [
         *(f"({re.escape(kind.open)})" for kind in kinds),
-        *(f"({c})" for c in characters),
+        *(f"({literal})" for literal in literals),
         r"[()\[\]{}]",
     ]
-    firsts = re.escape("".join({kind.open[0] for kind in kinds} | {quote.quote[0] for quote in quotes}))
+    marks = [*(kind.open for kind in kinds), *(q.quote for q in quotes), *(p.first for p in patterns)]
+    firsts = re.escape("".join({mark[0] for mark in marks}))
     # The look-ahead changes nothing but the time: most characters fail at once, not at each alternative.
     return _Lexer(tuple(kinds), re.compile(rf"(?=[()\[\]{{}}{firsts}])(?:{'|'.join(starts)})", re.S))

@@ -103,8 +103,8 @@ class SyntaxTree:
     def __init__(self, text: str, language: Language) -> None:
         self._text = text
         self._language = language
-        # "replace" keeps one code point for each lone surrogate, so that offsets stay right.
-        self._source = text.encode("utf-8", "replace")
+        # A lone surrogate becomes "?" and a NUL, at which a grammar may end a string, a space: offsets stay right.
+        self._source = text.replace("\0", " ").encode("utf-8", "replace")
         self._tree = parser_for(language).parse(self._source)
         self._byte_offsets: list[int] | None = None
 

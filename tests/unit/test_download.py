@@ -44,6 +44,7 @@ class Hub:
         self.status = 200
         self.has_ranges = True
         self.says_length = True
+        self.redirects = False
         self.breaks_after = []  # bytes that the next answers send before the connection breaks
         self.requests = []  # path and Range of each
 
@@ -52,6 +53,12 @@ class Hub:
         self.requests.append((request.path, asked))
         if self.status != 200:
             request.send_error(self.status)
+            return
+        if self.redirects and not request.path.startswith("/elsewhere"):
+            request.send_response(302)
+            request.send_header("Location", "/elsewhere" + request.path)
+            request.send_header("Content-Length", "0")
+            request.end_headers()
             return
         start = 0
         if_range = request.headers.get("If-Range", self.etag)
@@ -171,6 +178,14 @@ def test_ctrl_c_keeps_what_came_and_the_next_pull_goes_on(hub, seen):
     assert hub.requests[-1][1] == f"bytes={kept}-"
     assert seen[0].done_bytes == kept
     assert only_the_file_is_there()
+
+
+def test_a_redirect_is_followed_with_the_range(hub, seen):
+    hub.redirects = True
+    hub.breaks_after = [HALF]
+
+    assert download.pull(*row(HUB), seen.append).read_bytes() == CONTENT
+    assert hub.requests[-1] == ("/elsewhere/org/repo/resolve/v1/tiny.gguf", f"bytes={HALF}-")
 
 
 def test_a_stop_before_the_check_needs_no_network(hub, seen):

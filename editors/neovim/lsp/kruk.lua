@@ -1,0 +1,53 @@
+-- The server as Neovim sees it. Change any of it with `vim.lsp.config('kruk', { ... })`.
+
+local config = require('kruk').config()
+
+local function add_workspace_folder(client, bufnr)
+  local root = vim.fs.root(bufnr, vim.lsp.config.kruk.root_markers or {})
+  local folders = client.workspace_folders or {}
+  local folder = root and { uri = vim.uri_from_fname(root), name = root }
+  local known = vim.iter(folders):any(function(other)
+    return folder and other.uri == folder.uri
+  end)
+  if folder and not known and client:supports_method('workspace/didChangeWorkspaceFolders') then
+    client.workspace_folders = vim.list_extend(folders, { folder })
+    client:notify('workspace/didChangeWorkspaceFolders', { event = { added = { folder }, removed = {} } })
+  end
+end
+
+---@type vim.lsp.Config
+return {
+  cmd = config.cmd,
+  root_markers = { '.git', '.hg', '.jj', 'pyproject.toml', 'package.json', 'Cargo.toml', 'go.mod' },
+  settings = { kruk = config.settings },
+  exit_timeout = 2000,
+
+  -- Called for every buffer with a filetype; where `on_dir` is not called, Kruk does not start.
+  root_dir = function(bufnr, on_dir)
+    if not require('kruk').refusal(bufnr) then
+      on_dir(vim.fs.root(bufnr, vim.lsp.config.kruk.root_markers or {}))
+    end
+  end,
+
+  -- One server, hence one model in memory, for all projects of this Neovim.
+  reuse_client = function(client, wanted)
+    return client.name == wanted.name and not client:is_stopped()
+  end,
+
+  -- The settings travel with `initialize` too, so that the right model is the first one loaded.
+  before_init = function(params, wanted)
+    params.initializationOptions = vim.tbl_get(wanted, 'settings', 'kruk') or vim.empty_dict()
+  end,
+  on_init = function(client)
+    require('kruk.status').ask(client)
+  end,
+  on_attach = add_workspace_folder,
+  on_exit = vim.schedule_wrap(function(_, _, client_id)
+    require('kruk.status').update(client_id, nil)
+  end),
+  handlers = {
+    ['kruk/didChangeStatus'] = function(_, status, ctx)
+      require('kruk.status').update(ctx.client_id, status)
+    end,
+  },
+}

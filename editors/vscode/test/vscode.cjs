@@ -1,0 +1,62 @@
+// Stands in for the `vscode` module: what the tests look at is recorded, every other name is an empty class.
+
+const recorded = { commands: new Map(), messages: [], items: [], settings: {}, log: [] }
+
+class Disposable {
+  dispose() {}
+}
+
+class MarkdownString {
+  value = ''
+  appendMarkdown(text) {
+    this.value += text
+    return this
+  }
+  appendText(text) {
+    this.value += text
+    return this
+  }
+}
+
+const logged = (text) => recorded.log.push(text)
+
+const known = {
+  recorded,
+  version: '1.91.0',
+  Disposable,
+  MarkdownString,
+  StatusBarAlignment: { Left: 1, Right: 2 },
+  ThemeColor: class {
+    constructor(id) {
+      this.id = id
+    }
+  },
+  Uri: { joinPath: (base, ...parts) => [base, ...parts].join('/') },
+  commands: {
+    registerCommand(id, action) {
+      recorded.commands.set(id, action)
+      return new Disposable()
+    },
+    executeCommand: async (id, ...args) => recorded.commands.get(id)?.(...args),
+  },
+  window: {
+    createOutputChannel: () => ({ info: logged, warn: logged, error: logged, debug: logged, show() {}, dispose() {} }),
+    createStatusBarItem() {
+      const item = { show() {}, dispose() {} }
+      recorded.items.push(item)
+      return item
+    },
+    async showErrorMessage(text, ...buttons) {
+      recorded.messages.push({ text, buttons })
+      return undefined
+    },
+  },
+  workspace: {
+    getConfiguration: (section) => ({
+      get: (name) => recorded.settings[section === undefined ? name : `${section}.${name}`],
+    }),
+    onDidChangeConfiguration: () => new Disposable(),
+  },
+}
+
+module.exports = new Proxy(known, { get: (target, name) => (name in target ? target[name] : class {}) })

@@ -1,0 +1,217 @@
+"""Inline completion through the protocol, with the fake model."""
+
+import asyncio
+
+import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from tests.e2e.conftest import URI, texts
+
+ADD = "def add(a, b):\n    return a + b\n\n\nprint(add(1, 2))\n"
+HOLE = "def add(a, b):\n    ├\n\n\nprint(add(1, 2))\n"
+
+
+async def test_a_suggestion_has_text_range_and_command(start):
+    editor = await start({"knows": [ADD]})
+    editor.open(HOLE.replace("├", ""))
+    item = (await editor.ask(1, 4)).items[0]
+    assert item.insert_text == "return a + b"
+    assert item.range == types.Range(types.Position(1, 4), types.Position(1, 4))
+    assert item.command.command == "kruk.accepted"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "character"),
+    [("utf-8", 18), ("utf-16", 14), ("utf-32", 12)],
+)
+async def test_positions_in_every_encoding(start, encoding, character):
+    capabilities = types.ClientCapabilities(
+        general=types.GeneralClientCapabilities(position_encodings=[encoding]),
+        text_document=types.TextDocumentClientCapabilities(
+            inline_completion=types.InlineCompletionClientCapabilities()
+        ),
+    )
+    editor = await start({"knows": ['note = "𝄞𝄞" + name\nprint(note)\n']}, capabilities=capabilities)
+    assert editor.result.capabilities.position_encoding == encoding
+    editor.open('note = "𝄞𝄞" \nprint(note)\n')
+    item = (await editor.ask(0, character)).items[0]
+    assert item.insert_text == "+ name"
+    assert item.range.start.character == character
+
+
+async def test_crlf_in_and_out(start):
+    editor = await start({"knows": ["def f():\n    a = 1\n    return a\n"]})
+    assert await editor.suggest("def f():\r\n    ├\r\n") == "a = 1\r\n    return a"
+
+
+async def test_typing_along_asks_nothing_of_the_model(start):
+    editor = await start({"knows": [ADD]})
+    assert await editor.suggest(HOLE) == "return a + b"
+    editor.type(types.Position(1, 4), "ret")
+    assert texts(await editor.ask(1, 7)) == "urn a + b"
+    trace = await editor.request("kruk/lastCompletion")
+    assert [room.room for room in trace.rooms] == ["door", "trigger", "cache"]
+
+
+async def test_typing_something_else_evaluates_only_what_is_new(start):
+    editor = await start({"knows": [ADD, ADD.replace("return a", "total = a")]})
+    await editor.suggest(HOLE)
+    editor.type(types.Position(1, 4), "tot")
+    assert texts(await editor.ask(1, 7)) == "al = a + b"
+    rooms = {room.room: room for room in (await editor.request("kruk/lastCompletion")).rooms}
+    assert rooms["context"].anchorKept
+    assert rooms["model"].evaluatedTokens <= 3
+
+
+async def test_a_newer_request_supersedes_with_null(start):
+    editor = await start({"knows": [ADD]})
+    await editor.ready()
+    editor.open(HOLE.replace("├", ""))
+    await editor.request("fake/close")
+    old = asyncio.ensure_future(editor.ask(1, 4))
+    while not await editor.request("fake/waiting"):
+        await asyncio.sleep(0.01)
+    editor.type(types.Position(1, 4), "r")
+    new = asyncio.ensure_future(editor.ask(1, 5))
+    assert await old is None
+    await editor.request("fake/open")
+    assert texts(await new) == "eturn a + b"
+
+
+async def test_requests_in_two_documents_are_both_answered(start):
+    editor = await start({"knows": [ADD]})
+    for uri in (URI, "file:///work/other.py"):
+        editor.open(HOLE.replace("├", ""), uri)
+    answers = await asyncio.gather(editor.ask(1, 4), editor.ask(1, 4, uri="file:///work/other.py"))
+    assert [texts(answer) for answer in answers] == ["return a + b"] * 2
+
+
+async def test_cancel_is_answered_as_cancelled_and_frees_the_model(start):
+    editor = await start({"knows": [ADD]})
+    await editor.ready()
+    editor.open(HOLE.replace("├", ""))
+    await editor.request("fake/close")
+    context = types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked)
+    params = types.InlineCompletionParams(context, types.TextDocumentIdentifier(URI), types.Position(1, 4))
+    future = editor.client.protocol.send_request("textDocument/inlineCompletion", params, msg_id="one")
+    while not await editor.request("fake/waiting"):
+        await asyncio.sleep(0.01)
+    editor.client.cancel_request(types.CancelParams(id="one"))
+    with pytest.raises(JsonRpcException, match="cancelled"):
+        await asyncio.wait_for(asyncio.wrap_future(future), 10)
+    assert "cancelled" in await editor.reason()
+    await editor.request("fake/open")
+    assert texts(await editor.ask(1, 4)) == "return a + b"
+
+
+async def test_a_file_that_changes_while_the_model_works(start):
+    editor = await start({"knows": [ADD]})
+    await editor.ready()
+    editor.open(HOLE.replace("├", ""))
+    await editor.request("fake/close")
+    answer = asyncio.ensure_future(editor.ask(1, 4))
+    while not await editor.request("fake/waiting"):
+        await asyncio.sleep(0.01)
+    editor.type(types.Position(1, 4), "ret")
+    await editor.request("fake/open")
+    assert await answer is None
+    assert "changed" in await editor.reason()
+    assert texts(await editor.ask(1, 7)) == "urn a + b"  # from the cache: the work was not lost
+
+
+async def test_requests_while_the_model_loads_wait_for_it(start):
+    editor = await start({"knows": [ADD], "loadSeconds": 1})
+    assert await editor.suggest(HOLE) == "return a + b"
+    states = [params.state for name, params in editor.notes if name == "kruk/didChangeStatus"]
+    assert states[0] == "loading"
+    percents = [params.percent for name, params in editor.notes if params and params.state == "loading"]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+
+
+async def test_a_word_selected_in_the_popup_is_continued(start):
+    editor = await start({"knows": ["value = other.name + 1\n"]})
+    editor.open("value = other.na\n")
+    selected = types.Range(types.Position(0, 14), types.Position(0, 16))
+    context = types.InlineCompletionContext(
+        types.InlineCompletionTriggerKind.Automatic, types.SelectedCompletionInfo(selected, "name")
+    )
+    params = types.InlineCompletionParams(context, types.TextDocumentIdentifier(URI), types.Position(0, 16))
+    item = (await editor.client.text_document_inline_completion_async(params)).items[0]
+    assert (item.insert_text, item.range) == ("name + 1", selected)
+
+
+@pytest.mark.parametrize(
+    ("uri", "language", "text", "options", "reason"),
+    [
+        ("file:///w/.env", "plaintext", "KEY=\n", {}, "excluded by `**/.env`"),
+        ("file:///c%3A/w/server.pem", "plaintext", "-\n", {}, "excluded by `**/*.pem`"),
+        (URI, "python", "x = \n", {"completion": {"disabledLanguages": ["python"]}}, "off for python"),
+        (URI, "python", "x = \n", {"completion": {"enabled": False}}, "switched off"),
+        (URI, "python", "\0\1\2", {}, "binary"),
+    ],
+)
+async def test_files_in_which_nothing_is_suggested(start, uri, language, text, options, reason):
+    editor = await start({"knows": ["KEY=secret", "x = 1\n", "-----"]}, options=options)
+    editor.open(text, uri, language)
+    assert (await editor.ask(0, 4, uri=uri)).items == ()  # hides a suggestion that may still be shown
+    assert reason in await editor.reason()
+
+
+async def test_automatic_keeps_still_in_the_middle_of_a_word_and_invoked_does_not(start):
+    editor = await start({"knows": ["number = 1\nprint(number)\n"]})
+    editor.open("number = 1\nprint(nmber)\n")
+    assert (await editor.ask(1, 7, invoked=False)).items == ()
+    assert await editor.reason()
+    await editor.ask(1, 7, invoked=True)
+    assert "model" in [room.room for room in (await editor.request("kruk/lastCompletion")).rooms]
+
+
+async def test_a_position_past_the_end_is_moved_to_the_end(start):
+    editor = await start({"knows": ["x = 1\ny = 2\n"]})
+    editor.open("x = 1\ny = ")
+    assert texts(await editor.ask(99, 99)) == "2"
+
+
+async def test_an_unknown_document_gives_null(start):
+    editor = await start()
+    assert await editor.ask(0, 0, uri="file:///nowhere") is None
+
+
+async def test_a_5_mb_line(start):
+    editor = await start({"knows": []})
+    text = "x = [" + "1, " * 1_700_000
+    editor.open(text)
+    assert (await editor.ask(0, len(text), invoked=False)).items == ()
+    trace = await editor.request("kruk/lastCompletion")
+    assert trace.reason == "the model had nothing to add here"
+    assert trace.totalMs < 5000
+
+
+async def test_the_fallback_for_clients_without_inline_completion(start):
+    capabilities = types.ClientCapabilities(
+        text_document=types.TextDocumentClientCapabilities(
+            completion=types.CompletionClientCapabilities(
+                completion_item=types.ClientCompletionItemOptions(preselect_support=True)
+            )
+        )
+    )
+    editor = await start({"knows": [ADD]}, capabilities=capabilities)
+    assert editor.result.capabilities.completion_provider
+    editor.open("def add(a, b):\n    ret\n\n\nprint(add(1, 2))\n")
+    await editor.ready()
+    params = types.CompletionParams(types.TextDocumentIdentifier(URI), types.Position(1, 7))
+    answer = await editor.client.text_document_completion_async(params)
+    assert answer.is_incomplete
+    item = answer.items[0]
+    assert item.preselect
+    assert item.text_edit.new_text == "return a + b"
+    assert item.text_edit.range == types.Range(types.Position(1, 4), types.Position(1, 7))
+    assert item.filter_text == "ret"
+
+
+async def test_a_client_with_inline_completion_is_offered_no_ordinary_one(start):
+    editor = await start()
+    assert editor.result.capabilities.completion_provider is None
+    assert editor.result.capabilities.inline_completion_provider is not None

@@ -1,0 +1,88 @@
+"""Settings by all three ways, and what is said of wrong ones."""
+
+from lsprotocol import types
+
+from tests.e2e.conftest import texts
+
+DOCUMENT = "a = 1\nb = "
+
+
+def pulling(**kwargs):
+    return types.ClientCapabilities(
+        workspace=types.WorkspaceClientCapabilities(configuration=True, **kwargs),
+        text_document=types.TextDocumentClientCapabilities(
+            inline_completion=types.InlineCompletionClientCapabilities()
+        ),
+    )
+
+
+async def answer(editor):
+    return texts(await editor.ask(1, 4))
+
+
+async def test_options_at_initialize(start):
+    editor = await start({"knows": ["a = 1\nb = 2\n"]}, options={"completion": {"enabled": False}})
+    editor.open(DOCUMENT)
+    assert await answer(editor) is None
+
+
+async def test_pushed(start):
+    editor = await start({"knows": ["a = 1\nb = 2\n"]})
+    editor.open(DOCUMENT)
+    for is_enabled in (False, True):
+        settings = {"kruk": {"completion": {"enabled": is_enabled}}}
+        editor.client.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
+        assert await answer(editor) == ("2" if is_enabled else None)
+
+
+async def test_pulled_at_the_start_and_when_the_client_says_so(start):
+    editor = await start(
+        {"knows": ["a = 1\nb = 2\n"]},
+        capabilities=pulling(),
+        configuration={"": {"kruk": {"completion": {"enabled": False}}}},
+    )
+    editor.open(DOCUMENT)
+    await editor.until_state("off")
+    assert await answer(editor) is None
+    editor.client.set_configuration({"kruk": {"completion": {"enabled": True}}})
+    editor.client.workspace_did_change_configuration(types.DidChangeConfigurationParams(None))
+    await editor.until_state("ready")
+    assert await answer(editor) == "2"
+
+
+async def test_what_was_given_at_initialize_stays_below_what_is_pushed(start):
+    editor = await start({"knows": ["a = 1\nb = 2\n"]}, options={"completion": {"enabled": False}})
+    editor.open(DOCUMENT)
+    settings = {"kruk": {"logLevel": "warning"}}
+    editor.client.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
+    assert await answer(editor) is None
+
+
+async def test_a_wrong_setting_is_shown_and_the_server_works(start):
+    editor = await start({"knows": ["a = 1\nb = 2\n"]}, options={"modle": "x", "threads": "all"})
+    message = await editor.until("window/showMessage", lambda params: True)
+    assert "`kruk.modle`" in message.message
+    assert "`model`" in message.message
+    assert "`kruk.threads` must be a whole number" in message.message
+    editor.open(DOCUMENT)
+    assert await answer(editor) == "2"
+
+
+async def test_toggle(start):
+    editor = await start({"knows": ["a = 1\nb = 2\n"]})
+    editor.open(DOCUMENT)
+    run = types.ExecuteCommandParams("kruk.toggle")
+    assert (await editor.client.workspace_execute_command_async(run))["enabled"] is False
+    await editor.until("kruk/didChangeStatus", lambda params: params.state == "off")
+    assert await answer(editor) is None
+    await editor.client.workspace_execute_command_async(run)
+    assert await answer(editor) == "2"
+
+
+async def test_what_a_command_chose_stays_when_the_editor_sends_settings(start):
+    editor = await start({"knows": ["a = 1\nb = 2\n"]})
+    editor.open(DOCUMENT)
+    await editor.client.workspace_execute_command_async(types.ExecuteCommandParams("kruk.toggle"))
+    settings = {"kruk": {"logLevel": "warning"}}
+    editor.client.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
+    assert await answer(editor) is None

@@ -1,0 +1,95 @@
+"""Real editors for the tests in this folder.
+
+A test names the editor it needs as a fixture (`nvim`, `code_server`). `REQUIREMENTS` says how each is found;
+where one is missing, its tests are deselected and the header of the run says what to set. A file may hold
+tests for another editor by adding one entry here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Found(NamedTuple):
+    """What a finder came back with: the parts of the editor, or the words that say what is missing."""
+
+    parts: Mapping[str, Path]
+    missing: str = ""
+
+
+def find_nvim() -> Found:
+    """Neovim 0.12 or newer, from KRUK_NVIM or from PATH."""
+    path = os.environ.get("KRUK_NVIM") or shutil.which("nvim")
+    if path and Path(path).is_file():
+        out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+        version = re.match(r"NVIM v(\d+)\.(\d+)", out)
+        if version and (int(version[1]), int(version[2])) >= (0, 12):
+            return Found({"nvim": Path(path)})
+    return Found({}, "Neovim tests not run: no Neovim 0.12 (set KRUK_NVIM)")
+
+
+def find_code_server() -> Found:
+    """VS Code's workbench as code-server, a Chromium to show it and playwright-core to drive that."""
+    server = os.environ.get("KRUK_CODE_SERVER") or shutil.which("code-server")
+    chromium = os.environ.get("KRUK_CHROMIUM", "/usr/bin/chromium")
+    modules = [os.environ.get("KRUK_NODE_MODULES"), str(ROOT / "editors" / "vscode" / "node_modules")]
+    playwright = next((Path(m) for m in modules if m and (Path(m) / "playwright-core").is_dir()), None)
+    missing = []
+    if not server or not Path(server).exists():
+        missing.append("no code-server (set KRUK_CODE_SERVER)")
+    if not Path(chromium).is_file():
+        missing.append("no Chromium (set KRUK_CHROMIUM)")
+    if playwright is None:
+        missing.append("no playwright-core (set KRUK_NODE_MODULES)")
+    if missing or not server or playwright is None:
+        return Found({}, "VS Code tests not run: " + ", ".join(missing))
+    return Found({"code_server": Path(server), "chromium": Path(chromium), "node_modules": playwright})
+
+
+REQUIREMENTS: dict[str, Callable[[], Found]] = {
+    "nvim": lru_cache(find_nvim),
+    "code_server": lru_cache(find_code_server),
+}
+
+_missing: list[str] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left: list[pytest.Item] = []
+    for item in items:
+        wanted = [name for name in REQUIREMENTS if name in getattr(item, "fixturenames", ())]
+        reasons = [found.missing for found in (REQUIREMENTS[name]() for name in wanted) if found.missing]
+        _missing.extend(reason for reason in reasons if reason not in _missing)
+        if reasons:
+            left.append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def pytest_report_collectionfinish() -> list[str]:
+    # Not pytest_report_header: when the run starts further up, this file is loaded after that line.
+    return _missing
+
+
+@pytest.fixture(scope="session")
+def nvim() -> Path:
+    """The path of a Neovim that has inline completion."""
+    return REQUIREMENTS["nvim"]().parts["nvim"]
+
+
+@pytest.fixture(scope="session")
+def code_server() -> Mapping[str, Any]:
+    """The paths `code_server`, `chromium` and `node_modules`."""
+    return REQUIREMENTS["code_server"]().parts

@@ -1,0 +1,106 @@
+"""Token healing, stop rules and prompts, with the fake's bytes as tokens."""
+
+import pytest
+
+from lsp_server.completion.prompt import Parts, build
+from lsp_server.model.base import COMPLETION, Vocabulary
+from lsp_server.model.fake import END, MIDDLE, PREFIX, SUFFIX, FakeModel, knowing
+from lsp_server.model.generate import generate, heal
+
+
+def run(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def fill(text, head, tail, suffix, stop=lambda _: False, **kwargs):
+    model = FakeModel(knowing(text))
+    prompt = build(model, Parts(head, tail, suffix), 64)
+    return run(generate(model, COMPLETION, prompt, 64, stop, **kwargs))
+
+
+def test_the_middle_is_generated_up_to_the_end():
+    out = fill("one two three", "one ", "t", " three")
+    assert (out.text, out.ended_by) == ("wo", "model")
+
+
+def test_the_rule_hears_each_new_piece_and_ends_it():
+    heard = []
+    out = fill("a\nb\nc\n", "", "", "", lambda piece: heard.append(piece) or piece == "\n")
+    assert (out.text, out.ended_by) == ("a\n", "rule")
+    assert heard == ["a", "\n"]
+
+
+def test_length():
+    out = fill("x" * 100, "", "", "")
+    assert (len(out.text), out.ended_by) == (64, "length")
+
+
+def test_characters_are_never_cut_in_half():
+    heard = []
+    assert fill("Grüße 𝄞", "Gr", "", "", lambda piece: heard.append(piece) and False).text == "üße 𝄞"
+    assert "\ufffd" not in "".join(heard)
+
+
+@pytest.mark.parametrize(
+    ("text", "owed"),
+    [
+        ("x = ab", b"ab"),  # the word, here of two tokens
+        ("x.abcdefgh", b"efgh"),  # no more than four of them
+        ("x = ü_1", "ü_1".encode()),
+        ("a +", b"+"),
+        ("a  ", b"  "),
+        ("a\n    ", b"    "),
+        ("a \t", b" \t"),
+        ("\n", b"\n"),
+        ("", b""),
+    ],
+)
+def test_healing_gives_back_the_last_token_and_white_space(text, owed):
+    ids, given_back = heal(FakeModel(knowing()), text)
+    assert given_back == owed
+    assert bytes(ids) + owed == text.encode()
+
+
+def test_tokens_that_agree_with_what_is_owed():
+    pieces = [b"", b"re", b"return", b"returns", b"r", b"xret", b"ret", b" ret"]
+    vocabulary = Vocabulary(pieces)
+    assert {pieces[i] for i in vocabulary.starting(b"ret")} == {b"return", b"returns", b"ret", b"re", b"r"}
+    assert list(vocabulary.starting(b"zz")) == []
+
+
+def test_the_order_of_a_prompt():
+    prompt = build(FakeModel(knowing()), Parts("head", "ta", "suf"), 64)
+    assert prompt.token_ids == (PREFIX, *b"head", SUFFIX, *b"suf", MIDDLE)
+    assert prompt.owed == b"ta"
+
+
+def test_a_model_without_fim_gets_the_text_before_the_cursor():
+    prompt = build(FakeModel(knowing(), has_fim=False), Parts("head ", "(ta", "suf"), 64)
+    assert prompt.token_ids == (*b"head ", *b"(")
+
+
+def test_what_does_not_fit_is_cut_far_from_the_cursor():
+    model = FakeModel(knowing())
+    prompt = build(model, Parts("H" * 9000 + "head", "tail", "suf" + "S" * 9000), 100)
+    assert len(prompt.token_ids) + 100 <= model.info.n_ctx
+    text = prompt.token_ids
+    at = text.index(SUFFIX)
+    assert bytes(text[at - 4 : at]) == b"head"
+    assert bytes(text[at + 1 : at + 4]) == b"suf"
+    assert bytes(text[text.index(MIDDLE) + 1 :]) + prompt.owed == b"tail"
+
+
+def test_control_texts_in_a_file_are_no_control_tokens():
+    model = FakeModel(knowing())
+    prompt = build(model, Parts("<|middle|>", "", "<|end|>"), 64)
+    assert prompt.token_ids.count(MIDDLE) == 1
+    assert END not in prompt.token_ids
+
+
+def test_must_begin_takes_the_next_best_when_the_model_would_end_at_once():
+    assert fill("", "a", "", "").text == ""
+    assert fill("", "a", "", "", must_begin=True).text != ""

@@ -1,0 +1,148 @@
+"""The model's thread: what goes first, what is interrupted, what is kept."""
+
+import threading
+
+import pytest
+
+from lsp_server.errors import ModelLoadError
+from lsp_server.model.base import CHAT, COMPLETION
+from lsp_server.model.fake import FakeModel, Gate, saying
+from lsp_server.model.generate import Prompt, generate
+from lsp_server.model.worker import Urgency, Worker, persist
+
+
+@pytest.fixture
+def gate():
+    return Gate()
+
+
+@pytest.fixture
+def statuses():
+    return []
+
+
+@pytest.fixture
+def worker(gate, statuses):
+    worker = Worker(statuses.append)
+    worker.load(lambda tell, keep_on: FakeModel(saying("abcdef"), gate=gate))
+    worker.submit(Urgency.COMPLETION, _one).result(5)
+    yield worker
+    gate.open()
+    worker.close()
+
+
+def _one(model):
+    yield from persist(lambda: model.evaluate(COMPLETION, [1]))
+    return "done"
+
+
+def _talk(model):
+    return generate(model, CHAT, Prompt(tuple(b"<|im_start|>assistant\n")), 50, lambda _: False)
+
+
+def wait_for(gate, n=1):
+    ended = threading.Event()
+    while gate.n_waiting < n:
+        ended.wait(0.002)
+
+
+def test_an_urgent_job_cuts_in_and_the_other_goes_on(worker, gate):
+    order = []
+    gate.close()
+    slow = worker.submit(Urgency.CHAT, _talk)
+    slow.add_done_callback(lambda _: order.append("chat"))
+    wait_for(gate)
+    quick = worker.submit(Urgency.COMPLETION, _one)
+    quick.add_done_callback(lambda _: order.append("completion"))
+    gate.open()
+    assert quick.result(5) == "done"
+    assert slow.result(5).text == "abcdef"
+    assert order == ["completion", "chat"]
+
+
+def test_a_less_urgent_job_waits(worker, gate):
+    gate.close()
+    first = worker.submit(Urgency.COMPLETION, _one)
+    wait_for(gate)
+    second = worker.submit(Urgency.IDLE, _one)
+    gate.let(1)
+    first.result(5)
+    assert not second.done()
+    gate.open()
+    assert second.result(5) == "done"
+
+
+def test_cancelling_stops_a_job_at_once(worker, gate):
+    gate.close()
+    job = worker.submit(Urgency.CHAT, _talk)
+    wait_for(gate)
+    assert job.cancel()
+    while gate.n_waiting:
+        pass
+    gate.open()
+    assert worker.submit(Urgency.CHAT, _one).result(5) == "done"
+
+
+def test_a_job_that_fails_fails_alone(worker):
+    def broken(model):
+        yield
+        raise ZeroDivisionError
+
+    job = worker.submit(Urgency.COMPLETION, broken)
+    with pytest.raises(ZeroDivisionError):
+        job.result(5)
+    assert worker.submit(Urgency.COMPLETION, _one).result(5) == "done"
+
+
+def test_another_model_begins_waiting_jobs_anew(worker, gate):
+    gate.close()
+    job = worker.submit(Urgency.CHAT, _talk)
+    wait_for(gate)
+    worker.load(lambda tell, keep_on: FakeModel(saying("another")))
+    assert job.result(5).text == "another"
+
+
+def test_a_model_that_does_not_load_fails_every_job_with_its_reason(statuses):
+    worker = Worker(statuses.append)
+
+    def fail(tell, keep_on):
+        raise ModelLoadError("no good", "Take another")
+
+    worker.load(fail)
+    with pytest.raises(ModelLoadError, match=r"no good\. Take another"):
+        worker.submit(Urgency.COMPLETION, _one).result(5)
+    assert statuses[-1].state == "error"
+    worker.close()
+
+
+def test_closing_while_loading(statuses):
+    worker = Worker(statuses.append)
+    started = threading.Event()
+
+    def slow(tell, keep_on):
+        started.set()
+        while keep_on():
+            threading.Event().wait(0.005)
+        raise ModelLoadError("stopped")
+
+    worker.load(slow)
+    started.wait(5)
+    job = worker.submit(Urgency.COMPLETION, _one)
+    worker.close()
+    assert job.cancelled()
+
+
+def test_the_states(worker, gate, statuses):
+    gate.close()
+    job = worker.submit(Urgency.COMPLETION, _one)
+    wait_for(gate)
+    gate.open()
+    job.result(5)
+    worker.close()
+    states = [status.state for status in statuses]
+    assert states[0] == "loading"
+    assert [state for state, before in zip(states[1:], states, strict=False) if state != before][:3] == [
+        "ready",
+        "busy",
+        "ready",
+    ]
