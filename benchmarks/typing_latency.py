@@ -1,0 +1,206 @@
+"""How long somebody who types waits for a suggestion: Kruk, side by side with llama.cpp's own server.
+
+usage: python benchmarks/typing_latency.py --tree DIR [--cases N] [--runs R] [--model PATH|ID] [--peer-python PY]
+                                           [--seed S] [--automatic] [--json FILE]
+
+Each case is a hole of one to three lines in a source file below DIR. The first request at the hole is cold: the
+server has not seen the file. Then the missing text is typed in bursts of 1 to 6 characters, and after each burst a
+suggestion is asked for (warm), unless the burst continues the one that is shown: that is typed through, on both
+sides, and nothing is asked. The sides take turns case by case, so that a noisy machine hits both; each run starts
+both servers anew. Ctrl-C prints what there is.
+
+Kruk is the real `kruk serve` over stdio, asked without debounce (with `--automatic`: as editors ask it while
+somebody types, debounce and refusals included). The peer is asked as llama.vim does it; see peer.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import command
+import figures
+from answers import Answer
+from figures import Row
+from holes import Hole, bursts, find_holes
+from peer import PREDICT_MS
+
+SIZES = (1, 1, 2, 3)  # lines in a hole, each as likely
+MIN_CHARS = 20
+
+
+@dataclass
+class Typed:
+    """One hole, typed on one side.
+
+    `n_scored` counts the places where text was left to type on the line, `n_exact` those where the suggestion's
+    first line was that text.
+    """
+
+    cold: Answer
+    warm: list[Answer] = field(default_factory=list)
+    n_bursts: int = 0
+    n_through: int = 0
+    n_scored: int = 0
+    n_exact: int = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One hole in one run, on every side."""
+
+    run: int
+    hole: str
+    typed: dict[str, Typed]
+
+
+Measure: TypeAlias = Callable[[Sequence[Typed]], "float | None"]
+
+
+def main() -> int:
+    """Measure, print the summary, write the file; the exit code is 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--tree", metavar="DIR", type=Path, required=True, help="source files to cut holes into")
+    parser.add_argument("--cases", metavar="N", type=int, default=8, help="holes (default: %(default)s)")
+    parser.add_argument("--runs", metavar="R", type=int, default=1, help="with the same holes (default: %(default)s)")
+    parser.add_argument("--automatic", action="store_true", help="ask Kruk as while typing: debounce and refusals")
+    command.add_arguments(parser)
+    arguments = command.parse(parser)
+    cases: list[Case] = []
+    code = command.run(lambda: _measure(arguments, cases))
+    if cases:
+        rows = summary(cases)
+        n_holes, n_runs = len({case.hole for case in cases}), len({case.run for case in cases})
+        n_bursts = sum(case.typed["Kruk"].n_bursts for case in cases)
+        title = f"Typing latency: holes {n_holes}, runs {n_runs}, bursts {n_bursts}, {arguments.model.name}"
+        figures.show(rows, title)
+        if arguments.json:
+            figures.save(
+                arguments.json,
+                benchmark="typing_latency",
+                model=arguments.model.name,
+                seed=arguments.seed,
+                automatic=arguments.automatic,
+                machine=figures.machine(),
+                summary=[asdict(row) for row in rows],
+                cases=[asdict(case) for case in cases],
+            )
+    return code
+
+
+def type_hole(side: Any, hole: Hole, rng: random.Random) -> Typed:
+    """Open the hole on one side and type its text there, asking as an editor would."""
+    side.open(hole)
+    typed = Typed(cold=side.ask())
+    shown, rest = typed.cold.text, hole.middle
+    _score(typed, shown, rest + hole.suffix)
+    for burst in bursts(hole.middle, rng):
+        side.type(burst)
+        rest = rest[len(burst) :]
+        typed.n_bursts += 1
+        if shown.startswith(burst) and len(shown) > len(burst):
+            shown = shown[len(burst) :]
+            typed.n_through += 1
+        else:
+            typed.warm.append(side.ask())
+            shown = typed.warm[-1].text
+        _score(typed, shown, rest + hole.suffix)
+    side.leave()
+    return typed
+
+
+def summary(cases: Sequence[Case]) -> list[Row]:
+    """The lines of the summary. A ratio is of the same run; of several runs, the median with what it lies between."""
+    measures: list[tuple[str, Measure, str]] = [
+        ("cold, p50", lambda them: figures.percentile(_cold_ms(them), 0.5), "ms"),
+        ("cold, p95", lambda them: figures.percentile(_cold_ms(them), 0.95), "ms"),
+        ("warm, p50", lambda them: figures.percentile(_warm_ms(them), 0.5), "ms"),
+        ("warm, p95", lambda them: figures.percentile(_warm_ms(them), 0.95), "ms"),
+        ("line exact", lambda them: _share(them, "n_exact", "n_scored"), "%"),
+        ("typed through", lambda them: _share(them, "n_through", "n_bursts"), "%"),
+        ("requests per hole, mean", lambda them: figures.mean([1 + len(typed.warm) for typed in them]), ""),
+        ("prompt tokens, cold, mean", lambda them: figures.mean(_evaluated(them, "cold")), ""),
+        ("prompt tokens, warm, mean", lambda them: figures.mean(_evaluated(them, "warm")), ""),
+        ("prompt tokens, warm, p95", lambda them: figures.percentile(_evaluated(them, "warm"), 0.95), ""),
+        ("server outside the model, p50", lambda them: figures.percentile(_outside_ms(them), 0.5), "ms"),
+        ("server outside the model, p95", lambda them: figures.percentile(_outside_ms(them), 0.95), "ms"),
+    ]
+    return [_row(title, measure, unit, cases) for title, measure, unit in measures]
+
+
+def _measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
+    holes = find_holes(arguments.tree, arguments.cases, arguments.seed, SIZES, MIN_CHARS)
+    for run in range(1, arguments.runs + 1):
+        with command.sides(arguments, {}, 2 if arguments.automatic else 1, PREDICT_MS) as sides:
+            for n, hole in enumerate(holes, 1):
+                # The same bursts on both sides and in every run.
+                typed = {
+                    side.name: type_hole(side, hole, random.Random(f"{arguments.seed}:{hole.name}"))
+                    for side in command.in_turn(sides, n + run)
+                }
+                cases.append(Case(run, hole.name, typed))
+                told = "; ".join(f"{side.name} {_told(typed[side.name])}" for side in sides)
+                command.tell(f"run {run}/{arguments.runs}, case {n}/{len(holes)}, {hole.name}: {told}")
+
+
+def _told(typed: Typed) -> str:
+    warm_ms = figures.percentile(_warm_ms([typed]), 0.5)
+    return f"cold {typed.cold.ms:.0f} ms, warm " + ("none" if warm_ms is None else f"{warm_ms:.0f} ms")
+
+
+def _score(typed: Typed, shown: str, wanted: str) -> None:
+    line = wanted.split("\n", 1)[0].rstrip()
+    if line:
+        typed.n_scored += 1
+        typed.n_exact += shown.split("\n", 1)[0].rstrip() == line
+
+
+def _row(title: str, measure: Measure, unit: str, cases: Sequence[Case]) -> Row:
+    def of(side: str, run: int | None = None) -> float | None:
+        them = [case.typed[side] for case in cases if side in case.typed and run in (None, case.run)]
+        return measure(them) if them else None
+
+    runs = sorted({case.run for case in cases})
+    all_ratios = [figures.divide(of("Kruk", run), of("peer", run)) for run in runs]
+    ratios = [ratio for ratio in all_ratios if ratio is not None]
+    return Row(
+        title,
+        of("Kruk"),
+        of("peer"),
+        unit,
+        ratio=statistics.median(ratios) if ratios else None,
+        spread=(min(ratios), max(ratios)) if len(ratios) > 1 else None,
+    )
+
+
+def _cold_ms(them: Sequence[Typed]) -> list[float]:
+    return [typed.cold.ms for typed in them]
+
+
+def _warm_ms(them: Sequence[Typed]) -> list[float]:
+    return [answer.ms for typed in them for answer in typed.warm]
+
+
+def _evaluated(them: Sequence[Typed], which: str) -> list[float]:
+    answers = [answer for typed in them for answer in ([typed.cold] if which == "cold" else typed.warm)]
+    return [answer.n_evaluated for answer in answers if answer.n_evaluated is not None]
+
+
+def _outside_ms(them: Sequence[Typed]) -> list[float]:
+    answers = [answer for typed in them for answer in (typed.cold, *typed.warm)]
+    return [answer.outside_ms for answer in answers if answer.outside_ms is not None]
+
+
+def _share(them: Sequence[Typed], part: str, whole: str) -> float | None:
+    n_all = sum(getattr(typed, whole) for typed in them)
+    return sum(getattr(typed, part) for typed in them) / n_all if n_all else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
