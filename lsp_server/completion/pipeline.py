@@ -164,7 +164,7 @@ def _job(
         with trace.room("prompt") as counts:
             parts = prompts.Parts(unix(window.head(text)), unix(window.tail(text)), unix(window.suffix(text)))
             prompt = prompts.build(model, parts, n_most)
-            counts["promptTokens"], counts["healed"] = len(prompt.token_ids), len(prompt.owed)
+            counts["promptTokens"], counts["healed"] = len(prompt.token_ids), len(prompt.given_back)
         stop = stop_rule(shape, unix(text[:offset]), unix(text[offset:]), language)
         with trace.room("model") as counts:
             generation = yield from generate(

@@ -21,22 +21,22 @@ def build(model: Model, parts: Parts, n_reserved: int) -> Prompt:
     """Make the prompt for `parts`, leaving `n_reserved` tokens of the model's context free.
 
     FIM in the model's order (psm: head, suffix, tail; spm: suffix, head and tail); a model without FIM gets
-    the text before the cursor. The tail is healed: its last token and the white space before it come back as
-    bytes that the output has to begin with. What does not fit is cut from the head's beginning, then from
+    the text before the cursor. The tail is healed: the tokens at its end that are given back are what
+    the output has to begin with. What does not fit is cut from the head's beginning, then from
     the suffix's end.
     Source: the model cards named in models.json; FIM paper arXiv:2207.14255.
     """
-    tail_ids, owed = heal(model, parts.tail)
+    tail_ids, given_back = heal(model, parts.tail)
     head_ids = model.tokenize(parts.head)
     fim = model.info.fim
     suffix_ids = model.tokenize(parts.suffix) if fim else []
-    room = model.info.n_ctx - n_reserved - len(tail_ids) - len(owed) - 8
+    room = model.info.n_ctx - n_reserved - len(tail_ids) - len(given_back) - 8
     if len(head_ids) + len(suffix_ids) > room:
         suffix_ids = suffix_ids[: max(0, room // 4)]
         n_head = max(0, room - len(suffix_ids))
         head_ids = head_ids[len(head_ids) - min(n_head, len(head_ids)) :]
     begin = [model.info.bos] if model.info.bos is not None else []
-    return Prompt((*begin, *_order(fim, head_ids, tail_ids, suffix_ids)), owed)
+    return Prompt((*begin, *_order(fim, head_ids, tail_ids, suffix_ids)), given_back)
 
 
 def _order(fim: FimIds | None, head: list[int], tail: list[int], suffix: list[int]) -> list[int]:

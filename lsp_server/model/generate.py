@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from lsp_server.model.base import Evaluation, Model, TokenIds
+from lsp_server.model.base import Evaluation, Model
 from lsp_server.model.worker import Steps, persist
 
 MAX_WORD_TOKENS = 4  # each one given back costs a step of its own
@@ -17,10 +17,10 @@ StopRule: TypeAlias = Callable[[str], bool]  # hears each new piece of the text;
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids for the model, and the bytes that its output must begin with (given back by healing)."""
+    """Token ids for the model, and those that healing gave back: the output must begin with their bytes."""
 
     token_ids: tuple[int, ...]
-    owed: bytes = b""
+    given_back: tuple[int, ...] = ()
 
 
 @dataclass
@@ -43,10 +43,11 @@ def generate(
     """
     out = Generation()
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    owed = prompt.owed
+    given_back = prompt.given_back
+    owed = b"".join(model.vocabulary.pieces[i] for i in given_back)
     out.evaluation = yield from persist(lambda: model.evaluate(sequence, prompt.token_ids))
     for _ in range(n_most):
-        token_id = _best(model, owed, must_begin and not out.text)
+        token_id = _best_owed(model, owed, given_back) if owed else _best(model, must_begin and not out.text)
         if token_id is None or model.is_end(token_id):
             out.ended_by = "model"
             return out
@@ -54,6 +55,7 @@ def generate(
         new = decoder.decode(piece[len(owed) :])
         out.text += new
         owed = owed[len(piece) :]
+        given_back = given_back[1:]
         out.n_tokens += 1
         if new and stop(new):
             out.ended_by = "rule"
@@ -64,26 +66,25 @@ def generate(
     return out
 
 
-def heal(model: Model, text: str) -> tuple[list[int], bytes]:
+def heal(model: Model, text: str) -> tuple[list[int], tuple[int, ...]]:
     """Tokenise `text`, giving back its last token, and more where a cut after it would be as wrong.
 
     A cursor seldom stands where the tokenizer would cut: `retu|` is the tokens `ret` and `u`, and no continuation
     of `u` is `return`; an indentation's last space belongs to the next word's token. So the word at the cursor
-    comes back (its last MAX_WORD_TOKENS tokens at most), and all white space when the cursor is behind some. The
-    bytes given back are what the output must begin with.
+    comes back (its last MAX_WORD_TOKENS tokens at most), and all white space when the cursor is behind some.
+    Returns the tokens that stay, and those given back.
     """
     token_ids = model.tokenize(text)
     pieces = model.vocabulary.pieces
-    owed, n_given_back = b"", 0
-    while token_ids:
-        last = pieces[token_ids[-1]]
-        is_word = n_given_back < MAX_WORD_TOKENS and _joins(last, owed)
+    n_kept, owed = len(token_ids), b""
+    while n_kept:
+        last = pieces[token_ids[n_kept - 1]]
+        is_word = len(token_ids) - n_kept < MAX_WORD_TOKENS and _joins(last, owed)
         if owed and not is_word and not (_is_blank(owed) and _is_blank(last)):
             break
         owed = last + owed
-        token_ids.pop()
-        n_given_back += 1
-    return token_ids, owed
+        n_kept -= 1
+    return token_ids[:n_kept], tuple(token_ids[n_kept:])
 
 
 def _joins(before: bytes, after: bytes) -> bool:
@@ -99,12 +100,23 @@ def _is_blank(piece: bytes) -> bool:
     return not piece.strip(b" \t")
 
 
-def _best(model: Model, owed: bytes, no_end: bool) -> int | None:
-    """Return the likeliest token, among those that agree with the owed bytes; None when there is none."""
+def _best_owed(model: Model, owed: bytes, given_back: Sequence[int]) -> int | None:
+    """Return the likeliest token that agrees with the owed bytes; None when there is none.
+
+    White space may be cut anywhere, since its last space belongs to what follows. A word may go on in a longer
+    token, or as the tokenizer cut it; any other beginning of it (` ` of ` b`) is likely and leads nowhere.
+    """
     logits = model.logits()
-    if owed:
-        allowed: TokenIds = model.vocabulary.starting(owed)
-        return int(allowed[logits[allowed].argmax()]) if len(allowed) else None
+    longer = model.vocabulary.covering(owed)
+    candidates = list(model.vocabulary.beginning(owed) if _is_blank(owed) else given_back[:1])
+    if len(longer):
+        candidates.append(int(longer[logits[longer].argmax()]))
+    return max(candidates, key=lambda i: logits[i]) if candidates else None
+
+
+def _best(model: Model, no_end: bool) -> int:
+    """Return the likeliest token; with `no_end` the likeliest of those that do not end the output."""
+    logits = model.logits()
     best = int(logits.argmax())
     if no_end and model.is_end(best):
         logits = logits.copy()

@@ -61,21 +61,23 @@ def test_characters_are_never_cut_in_half():
 )
 def test_healing_gives_back_the_last_token_and_white_space(text, owed):
     ids, given_back = heal(FakeModel(knowing()), text)
-    assert given_back == owed
+    assert bytes(given_back) == owed
     assert bytes(ids) + owed == text.encode()
 
 
 def test_tokens_that_agree_with_what_is_owed():
     pieces = [b"", b"re", b"return", b"returns", b"r", b"xret", b"ret", b" ret"]
     vocabulary = Vocabulary(pieces)
-    assert {pieces[i] for i in vocabulary.starting(b"ret")} == {b"return", b"returns", b"ret", b"re", b"r"}
-    assert list(vocabulary.starting(b"zz")) == []
+    assert {pieces[i] for i in vocabulary.covering(b"ret")} == {b"return", b"returns", b"ret"}
+    assert {pieces[i] for i in vocabulary.beginning(b"ret")} == {b"re", b"r"}
+    assert {pieces[i] for i in vocabulary.covering(b"x")} == {b"xret"}
+    assert len(vocabulary.covering(b"zz")) == len(vocabulary.beginning(b"zz")) == 0
 
 
 def test_the_order_of_a_prompt():
     prompt = build(FakeModel(knowing()), Parts("head", "ta", "suf"), 64)
     assert prompt.token_ids == (PREFIX, *b"head", SUFFIX, *b"suf", MIDDLE)
-    assert prompt.owed == b"ta"
+    assert bytes(prompt.given_back) == b"ta"
 
 
 def test_a_model_without_fim_gets_the_text_before_the_cursor():
@@ -91,7 +93,7 @@ def test_what_does_not_fit_is_cut_far_from_the_cursor():
     at = text.index(SUFFIX)
     assert bytes(text[at - 4 : at]) == b"head"
     assert bytes(text[at + 1 : at + 4]) == b"suf"
-    assert bytes(text[text.index(MIDDLE) + 1 :]) + prompt.owed == b"tail"
+    assert bytes(text[text.index(MIDDLE) + 1 :]) + bytes(prompt.given_back) == b"tail"
 
 
 def test_control_texts_in_a_file_are_no_control_tokens():
