@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from lsp_server import power
 from lsp_server import settings as settings_module
-from lsp_server.completion.cache import SuggestionCache
-from lsp_server.completion.pipeline import Memory
+from lsp_server.completion.pipeline import CompletionRequest, Memory, complete
 from lsp_server.completion.trace import Trace
 from lsp_server.model.worker import Loader, Worker
 from lsp_server.settings import Settings
@@ -41,12 +41,14 @@ class Session:
     settings: Settings = settings_module.read(None).settings
     documents: dict[str, Document] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
-    memory: Memory = field(default_factory=lambda: Memory(SuggestionCache(), {}))
+    memory: Memory = field(default_factory=Memory)
     last_trace: Trace | None = None
     n_requests: int = 0
     n_accepted: int = 0
     is_shut_down: bool = False
     _layers: list[Any] = field(default_factory=lambda: [None, None, None, {}])
+    _ahead: asyncio.Future[str] | None = None
+    _ahead_of: tuple[str, str, int] | None = None
     _flights: dict[str, Flight] = field(default_factory=dict)
     _asked_for: tuple[Any, ...] | None = None
 
@@ -74,7 +76,7 @@ class Session:
         """
         self._layers[layer] = sent
         self.settings, problems = settings_module.read(*self._layers)
-        self.memory.cache.clear()
+        self._forget_suggestions()
         return problems
 
     def choose(self, name: str, value: object) -> None:
@@ -86,8 +88,12 @@ class Session:
         wanted = (self.settings.model, self.settings.context_size, self.settings.threads)
         if wanted != self._asked_for:
             self._asked_for = wanted
-            self.memory.cache.clear()
+            self._forget_suggestions()
             self.worker.load(self.loader_for(self.settings))
+
+    def _forget_suggestions(self) -> None:
+        self.memory.cache.clear()
+        self._ahead_of = None
 
     # -- completions --------------------------------------------------------------------------------------
 
@@ -96,6 +102,17 @@ class Session:
         self.n_requests += 1
         self.last_trace = Trace(self.n_requests, uri, trigger)
         return self.last_trace
+
+    def look_ahead(self, request: CompletionRequest) -> None:
+        """Complete what comes next in idle time, into the cache; a newer look ahead takes this one's place."""
+        place = (request.document.uri, request.document.text, request.offset)
+        if place == self._ahead_of or power.is_on_battery():
+            return
+        self._ahead_of = place
+        if self._ahead:
+            self._ahead.cancel()
+        trace = Trace(0, request.document.uri, request.trigger)
+        self._ahead = asyncio.ensure_future(complete(request, self.settings, self.worker, self.memory, trace))
 
     async def fly(self, uri: str, completion: Coroutine[Any, Any, str]) -> str | None:
         """Run a completion, superseding the one under way in the same document. None when itself superseded."""

@@ -12,7 +12,6 @@ import typer
 
 from lsp_server import settings as settings_module
 from lsp_server.cli.console import fail, out
-from lsp_server.completion.cache import SuggestionCache
 from lsp_server.completion.pipeline import CompletionRequest, Memory
 from lsp_server.completion.pipeline import complete as run
 from lsp_server.completion.trace import Trace
@@ -36,12 +35,10 @@ def complete(
         settings = settings_module.read({"model": model}).settings
         worker = Worker(lambda _: None)
         worker.load(loader_for(settings))
-        request = CompletionRequest(document, offset, str(path.resolve()), is_invoked=True)
+        request = CompletionRequest(document, offset, str(path.resolve()), "invoked")
         trace = Trace(1, document.uri, "invoked")
-        memory = Memory(SuggestionCache(), {})
         try:
-            budget = settings.context_budget_tokens
-            text = asyncio.run(run(request, settings.completion, budget, worker, memory, trace))
+            text = asyncio.run(run(request, settings, worker, Memory(), trace))
         finally:
             worker.close()
     except KrukError as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lsp_server.context.window import Window
 from lsp_server.model.base import FimIds, Model
 from lsp_server.model.generate import Prompt, heal
+from lsp_server.text import unix
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,11 @@ class Parts:
     head: str
     tail: str
     suffix: str
+
+    @classmethod
+    def of(cls, text: str, window: Window) -> Parts:
+        """Cut the parts of a window out of a document's text."""
+        return cls(unix(window.head(text)), unix(window.tail(text)), unix(window.suffix(text)))
 
 
 def build(model: Model, parts: Parts, n_reserved: int) -> Prompt:

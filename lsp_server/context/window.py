@@ -4,6 +4,9 @@ The prompt of an anchored completion is `[PRE] head [SUF] suffix [MID] tail`: he
 start to the anchor, tail from the anchor to the cursor. While the user types below the anchor only the tail
 grows, at the end of the prompt, so the KV cache stays exact and a keystroke costs its own tokens. A window
 is a pure function of text, cursor and the window before; it moves in coarse steps.
+
+There are two of them around one anchor: the full window, and a near one that is small enough to be evaluated
+while somebody waits.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ CHARS_PER_TOKEN = 3  # code, careful: real counts are checked when the prompt is
 SUFFIX_SHARE = 4  # a quarter of the budget is for what follows the cursor
 START_STEP_LINES = 32  # the window's start only stands on every 32nd line
 MAX_TAIL_LINES, MAX_TAIL_CHARS = 24, 1600  # past these the anchor is put anew
+NEAR_CHARS = 800  # about 200 tokens: a second and a half on two cores with a 0.5B model
+NEAR_START_STEP_LINES = 8
+LEAST_NEAR_HEAD_CHARS = 200
 LONG_LINE_STEP = 512  # within an overlong line, edges move by so many characters
 
 
@@ -41,22 +47,28 @@ class Window:
 
 @dataclass(frozen=True)
 class Anchored:
-    """The window that was last used in a document, with its head to tell whether it still stands."""
+    """The windows that were last used in a document, with the full one's head to tell whether they still stand."""
 
     window: Window
+    near: Window
     head: str
 
 
 def place(text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, before: Anchored | None) -> Anchored:
-    """Put the window: the one before as long as it holds, else a new one with its anchor above the cursor."""
+    """Put the windows: those before as long as they hold, else new ones with an anchor above the cursor."""
     n_chars = n_budget_tokens * CHARS_PER_TOKEN
     end = _end(text, cursor, n_chars // SUFFIX_SHARE)
+    near_end = min(end, _end(text, cursor, NEAR_CHARS // SUFFIX_SHARE))
     if before and _holds(before, text, cursor):
-        old = before.window
-        return Anchored(Window(old.start, old.anchor, cursor, end), before.head)
-    anchor = _anchor(text, cursor, anchor_lines)
-    start = _start(text, anchor, n_chars - n_chars // SUFFIX_SHARE)
-    return Anchored(Window(start, anchor, cursor, end), text[start:anchor])
+        start, near_start, anchor, head = before.window.start, before.near.start, before.window.anchor, before.head
+    else:
+        anchor = _anchor(text, cursor, anchor_lines)
+        start = _start(text, anchor, n_chars - n_chars // SUFFIX_SHARE, START_STEP_LINES)
+        n_near = NEAR_CHARS - NEAR_CHARS // SUFFIX_SHARE - (cursor - anchor)
+        n_near = max(n_near, LEAST_NEAR_HEAD_CHARS)
+        near_start = max(start, _start(text, anchor, n_near, NEAR_START_STEP_LINES))
+        head = text[start:anchor]
+    return Anchored(Window(start, anchor, cursor, end), Window(near_start, anchor, cursor, near_end), head)
 
 
 def _holds(before: Anchored, text: str, cursor: int) -> bool:
@@ -86,13 +98,13 @@ def _anchor(text: str, cursor: int, n_lines: int) -> int:
     return anchor
 
 
-def _start(text: str, anchor: int, n_chars: int) -> int:
-    """First line of the window: at most `n_chars` before the anchor, on a multiple of START_STEP_LINES."""
+def _start(text: str, anchor: int, n_chars: int, n_step_lines: int) -> int:
+    """First line of a window: at most `n_chars` before the anchor, on a multiple of `n_step_lines`."""
     if anchor <= n_chars:
         return 0
     earliest = anchor - n_chars
     line = text.count("\n", 0, earliest) + 1
-    n_skipped = -line % START_STEP_LINES
+    n_skipped = -line % n_step_lines
     start = text.find("\n", earliest, anchor) + 1
     coarse = start
     for _ in range(n_skipped):

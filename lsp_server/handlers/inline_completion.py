@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lsp_server import protocol
-from lsp_server.completion.pipeline import CompletionRequest, complete
+from lsp_server.completion.pipeline import CompletionRequest, Trigger, complete
 from lsp_server.completion.trace import Trace
 from lsp_server.protocol import INVOKED, Client, CompletionParams, InlineCompletionParams
 from lsp_server.session import Session
@@ -34,8 +34,8 @@ async def inline_completion(
         end = protocol.offset(document, selected.range.end, client)
         typed = selected.text
         asked = replace(document, text=document.text[:start] + typed + document.text[end:])
-    is_invoked = params.context.trigger_kind == INVOKED
-    text, trace = await _suggest(session, asked, start + len(typed), is_invoked)
+    trigger: Trigger = "invoked" if params.context.trigger_kind == INVOKED else "automatic"
+    text, trace = await _suggest(session, asked, start + len(typed), trigger)
     if text is None or not _is_current(session, document, trace):
         return None
     if not text:
@@ -49,7 +49,7 @@ async def completion(session: Session, client: Client, params: CompletionParams)
     if document is None:
         return None
     at = protocol.offset(document, params.position, client)
-    work = asyncio.ensure_future(_suggest(session, document, at, is_invoked=False))
+    work = asyncio.ensure_future(_suggest(session, document, at, "automatic"))
     try:
         text, trace = await asyncio.wait_for(asyncio.shield(work), FALLBACK_PATIENCE_S)
     except asyncio.TimeoutError:
@@ -62,15 +62,15 @@ async def completion(session: Session, client: Client, params: CompletionParams)
     return protocol.completion_list(document, at, text, client)
 
 
-async def _suggest(session: Session, document: Document, at: int, is_invoked: bool) -> tuple[str | None, Trace]:
+async def _suggest(session: Session, document: Document, at: int, trigger: Trigger) -> tuple[str | None, Trace]:
     path = protocol.path_of(document.uri)
-    request = CompletionRequest(document, at, str(path) if path else None, is_invoked)
-    trace = session.new_trace(document.uri, "invoked" if is_invoked else "automatic")
-    settings = session.settings
-    walk = complete(
-        request, settings.completion, settings.context_budget_tokens, session.worker, session.memory, trace
-    )
-    return await session.fly(document.uri, walk), trace
+    request = CompletionRequest(document, at, str(path) if path else None, trigger)
+    trace = session.new_trace(document.uri, trigger)
+    walk = complete(request, session.settings, session.worker, session.memory, trace)
+    text = await session.fly(document.uri, walk)
+    if text:
+        session.look_ahead(request.after_accepting(text))
+    return text, trace
 
 
 def _is_current(session: Session, document: Document, trace: Trace) -> bool:

@@ -22,7 +22,7 @@ Logits: TypeAlias = "npt.NDArray[np.float32]"
 TokenIds: TypeAlias = "npt.NDArray[np.int64]"
 Tell: TypeAlias = Callable[[int], None]  # takes percent, 0 to 100
 
-COMPLETION, CHAT = 0, 1  # the sequences of the KV cache
+COMPLETION, NEAR, CHAT = 0, 1, 2  # the sequences of the KV cache
 N_SEQUENCES = 4
 
 
@@ -119,6 +119,9 @@ class Model(Protocol):
 
     def evaluate(self, sequence: int, token_ids: Sequence[int]) -> Evaluation:
         """Make `sequence` hold exactly `token_ids` and have the logits of the last one. Raises Aborted."""
+
+    def n_missing(self, sequence: int, token_ids: Sequence[int]) -> int:
+        """How many tokens `evaluate` would have to evaluate."""
 
     def append(self, sequence: int, token_id: int) -> None:
         """Evaluate one more token at the end of `sequence`. Raises Aborted, and then holds what it held."""

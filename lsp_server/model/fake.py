@@ -66,7 +66,6 @@ class FakeModel:
         self._is_aborted = threading.Event()
         self._held: list[list[int]] = [[] for _ in range(N_SEQUENCES)]
         self._at: tuple[int, int] = (0, 0)
-        self.n_evaluated = 0
         self.vocabulary = Vocabulary([*(bytes([i]) for i in range(256)), *([b""] * len(_CONTROL))])
         self.info = ModelInfo(
             name="fake",
@@ -98,14 +97,18 @@ class FakeModel:
         self._gate.pass_through(self._is_aborted)
         if self._is_aborted.is_set():
             raise Aborted
+        n_missing = self.n_missing(sequence, token_ids)
+        self._held[sequence] = list(token_ids)
+        self._at = (sequence, len(token_ids))
+        return Evaluation(len(token_ids) - n_missing, n_missing)
+
+    def n_missing(self, sequence: int, token_ids: Sequence[int]) -> int:
+        """All but the longest common prefix, and the last token always."""
         held = self._held[sequence]
         n_same = 0
         while n_same < min(len(held), len(token_ids) - 1) and held[n_same] == token_ids[n_same]:
             n_same += 1
-        self._held[sequence] = list(token_ids)
-        self._at = (sequence, len(token_ids))
-        self.n_evaluated += len(token_ids) - n_same
-        return Evaluation(n_same, len(token_ids) - n_same)
+        return len(token_ids) - n_same
 
     def append(self, sequence: int, token_id: int) -> None:
         """One more token."""

@@ -144,6 +144,10 @@ class Llama:
             self._decode(sequence, token_ids[start : start + N_BATCH])
         return Evaluation(n_same, len(token_ids) - n_same)
 
+    def n_missing(self, sequence: int, token_ids: Sequence[int]) -> int:
+        """How many tokens `evaluate` would have to evaluate."""
+        return len(token_ids) - min(_common(self._held[sequence], token_ids), len(token_ids) - 1)
+
     def append(self, sequence: int, token_id: int) -> None:
         """Evaluate one more token. Raises Aborted."""
         self._decode(sequence, (token_id,))

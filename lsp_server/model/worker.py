@@ -28,7 +28,8 @@ class Urgency(IntEnum):
 
     COMPLETION = 0
     CHAT = 1
-    IDLE = 2
+    PREFETCH = 2  # what may be asked next
+    WARM = 3  # what makes the next request cheaper or better
 
 
 State: TypeAlias = Literal["loading", "ready", "busy", "off", "error"]
@@ -141,7 +142,9 @@ class Worker:
         job = self._current = min(self._jobs)
         if self._model:
             self._model.allow()
-            if self.status.state == "ready":
+            if job.urgency > Urgency.CHAT:
+                self._settle()  # nobody waits for it
+            elif self.status.state == "ready":
                 self._tell(Status("busy", "Working"))
         return job
 

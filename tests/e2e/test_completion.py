@@ -215,3 +215,45 @@ async def test_a_client_with_inline_completion_is_offered_no_ordinary_one(start)
     editor = await start()
     assert editor.result.capabilities.completion_provider is None
     assert editor.result.capabilities.inline_completion_provider is not None
+
+
+def lines(n):
+    return "".join(f"value_{i} = compute({i})  # the value of number {i}\n" for i in range(n))
+
+
+async def test_a_large_file_is_answered_from_the_near_window_and_then_from_the_full_one(start):
+    whole = lines(120) + ADD
+    editor = await start({"knows": [whole]})
+    await editor.ready()
+    assert await editor.suggest(lines(120) + HOLE) == "return a + b"
+    prompt = room(await editor.request("kruk/lastCompletion"), "prompt")
+    assert prompt.window == "near"
+    assert prompt.promptTokens < 1000
+    editor.type(types.Position(121, 4), "x")
+    for _ in range(500):  # the full prompt is evaluated when nobody waits
+        await editor.ask(121, 5)
+        prompt = room(await editor.request("kruk/lastCompletion"), "prompt")
+        if prompt.window == "full":
+            break
+    assert prompt.promptTokens > 1500
+
+
+async def test_what_follows_an_accepted_suggestion_is_there_before_it_is_asked_for(start):
+    text = "total = 0\nfor x in xs:\n    total += x\nprint(total)\nprint(xs)\n\nend = 1\n"
+    editor = await start({"knows": [text]})
+    editor.open(text.replace("print(total)\nprint(xs)\n", ""))
+    shown = texts(await editor.ask(3, 0))
+    assert shown == "print(total)"
+    editor.type(types.Position(3, 0), shown)
+    for _ in range(500):
+        follows = texts(await editor.ask(3, len(shown)))
+        trace = await editor.request("kruk/lastCompletion")
+        if room(trace, "cache").hit:
+            break
+        await asyncio.sleep(0.01)
+    assert room(trace, "cache").hit
+    assert follows == "\nprint(xs)"
+
+
+def room(trace, name):
+    return next(each for each in trace.rooms if each.room == name)

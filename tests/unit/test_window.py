@@ -73,3 +73,18 @@ def test_one_endless_line():
     assert window.end - window.start < 6000
     again = place(text, 2_500_001, 1024, 8, None).window
     assert (again.start, again.anchor) == (window.start, window.anchor)
+
+
+def test_the_near_window_lies_in_the_full_one_around_the_same_anchor():
+    placed = place(LINES, at_line(LINES, 200), 1024, 8, None)
+    full, near = placed.window, placed.near
+    assert full.start < near.start < near.anchor == full.anchor
+    assert near.end < full.end
+    assert 400 < near.end - near.start < 1000
+    again = place(LINES[: full.cursor] + "x" + LINES[full.cursor :], full.cursor + 1, 1024, 8, placed)
+    assert again.near.start == near.start
+
+
+def test_a_small_text_is_seen_whole_by_both():
+    placed = place("a = 1\nb = 2\n", 6, 1024, 8, None)
+    assert placed.window == placed.near

@@ -64,7 +64,7 @@ def test_a_less_urgent_job_waits(worker, gate):
     gate.close()
     first = worker.submit(Urgency.COMPLETION, _one)
     wait_for(gate)
-    second = worker.submit(Urgency.IDLE, _one)
+    second = worker.submit(Urgency.WARM, _one)
     gate.let(1)
     first.result(5)
     assert not second.done()
