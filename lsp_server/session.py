@@ -93,7 +93,13 @@ class Session:
 
     def _forget_suggestions(self) -> None:
         self.memory.cache.clear()
+        self._stop_looking_ahead()
+
+    def _stop_looking_ahead(self) -> None:
         self._ahead_of = None
+        if self._ahead:
+            self._ahead.cancel()
+            self._ahead = None
 
     # -- completions --------------------------------------------------------------------------------------
 
@@ -108,14 +114,15 @@ class Session:
         place = (request.document.uri, request.document.text, request.offset)
         if place == self._ahead_of or power.is_on_battery():
             return
+        self._stop_looking_ahead()
         self._ahead_of = place
-        if self._ahead:
-            self._ahead.cancel()
         trace = Trace(0, request.document.uri, request.trigger)
         self._ahead = asyncio.ensure_future(complete(request, self.settings, self.worker, self.memory, trace))
 
     async def fly(self, uri: str, completion: Coroutine[Any, Any, str]) -> str | None:
         """Run a completion, superseding the one under way in the same document. None when itself superseded."""
+        if self._ahead_of and self._ahead_of[0] != uri:  # it would take the KV cache from this document
+            self._stop_looking_ahead()
         if previous := self._flights.get(uri):
             previous.is_superseded = True
             previous.task.cancel()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from lsp_server.errors import nearest
 
@@ -104,7 +104,7 @@ class CompletionSettings:
     enabled: bool
     debounce_ms: int
     max_tokens: int
-    multiline: str
+    multiline: Literal["auto", "always", "never"]
     disabled_languages: tuple[str, ...]
     exclude_globs: tuple[str, ...]
 

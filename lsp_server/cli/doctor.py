@@ -55,13 +55,16 @@ class Finding:
     advice: str = ""
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False) -> None:
+def doctor(
+    model: Annotated[str, typer.Option("--model", metavar="ID|PATH")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
+) -> None:
     """Look at Python, llama.cpp, memory, models and editors, and try one completion. Ends with 1 when it fails."""
     findings = []
     table = Table.grid(padding=(0, 2))
     marks = {"good": "[green]✓[/]", "note": "[yellow]·[/]", "bad": "[red]✗[/]"}
     with err.status("Looking …") as status:
-        for finding in _look():
+        for finding in _look(model or registry.default_choice() or DEFAULT_MODEL):
             findings.append(finding)
             status.update(f"Looking … {finding.topic}")
             table.add_row(marks[finding.level], finding.topic, escape(finding.text))
@@ -75,15 +78,15 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="For a script.")
         raise typer.Exit(1)
 
 
-def _look() -> Iterator[Finding]:
+def _look(model: str) -> Iterator[Finding]:
     yield _python()
     yield _llama()
     yield _processor()
     yield _memory()
     yield _folder()
-    yield from _models()
+    yield from _models(model)
     yield from _editors()
-    yield _self_test()
+    yield _self_test(model)
 
 
 def _python() -> Finding:
@@ -140,11 +143,10 @@ def _folder() -> Finding:
     return Finding("Folder", "good", f"{folder}, {free} free")
 
 
-def _models() -> Iterator[Finding]:
+def _models(chosen: str) -> Iterator[Finding]:
     found = registry.installed()
     for model in found:
         yield _model(model)
-    chosen = registry.default_choice() or DEFAULT_MODEL
     try:
         located = registry.locate(chosen)
     except KrukError as error:
@@ -203,18 +205,18 @@ def _is_old_neovim(version: str) -> bool:
     return numbers[0] == "0" and len(numbers) > 1 and numbers[1].isdigit() and int(numbers[1]) < 12
 
 
-def _self_test() -> Finding:
+def _self_test(model: str) -> Finding:
     """Start the server as an editor would, complete one line, and measure."""
     try:
         with tempfile.TemporaryDirectory(prefix="kruk-doctor-") as folder:
-            return _try_one(Path(folder).resolve())
+            return _try_one(Path(folder).resolve(), model)
     except (KrukError, OSError, queue.Empty) as error:
         advice = error.hint if isinstance(error, KrukError) else ""
         return Finding("Self-test", "bad", getattr(error, "what", "") or f"it failed: {error!r}", advice)
 
 
-def _try_one(root: Path) -> Finding:
-    client = Client(root, {})
+def _try_one(root: Path, model: str) -> Finding:
+    client = Client(root, {"model": model})
     try:
         states: queue.Queue[dict[str, Any]] = queue.Queue()
         answered_ms = client.initialize({"kruk/didChangeStatus": states.put})

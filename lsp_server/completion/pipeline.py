@@ -110,7 +110,7 @@ async def _walk(
             return "", reason
     with trace.room("trigger") as counts:
         language = language_for(document.language_id, request.path or "")
-        shape = decide(document.text, offset, language, options.multiline)  # type: ignore[arg-type]
+        shape = decide(document.text, offset, language, options.multiline)
         counts["shape"], counts["why"] = shape.kind, shape.reason
         if shape.skip_reason and request.trigger != "invoked":
             return "", shape.skip_reason
@@ -126,7 +126,8 @@ async def _walk(
         before = memory.anchors.get(document.uri)
         anchor_lines = worker.model.info.anchor_lines if worker.model else DEFAULT_ANCHOR_LINES
         anchored = place(document.text, offset, settings.context_budget_tokens, anchor_lines, before)
-        memory.anchors[document.uri] = anchored
+        if request.trigger != "ahead":  # it may stand far below, where nobody has gone yet
+            memory.anchors[document.uri] = anchored
         counts["anchorKept"] = before is not None and before.head is anchored.head
     urgency = Urgency.PREFETCH if request.trigger == "ahead" else Urgency.COMPLETION
     start = _job(request, anchored, shape, language, options.max_tokens, trace)

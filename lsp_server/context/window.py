@@ -64,8 +64,8 @@ def place(text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, befor
     else:
         anchor = _anchor(text, cursor, anchor_lines)
         start = _start(text, anchor, n_chars - n_chars // SUFFIX_SHARE, START_STEP_LINES)
-        n_near = NEAR_CHARS - NEAR_CHARS // SUFFIX_SHARE - (cursor - anchor)
-        n_near = max(n_near, LEAST_NEAR_HEAD_CHARS)
+        n_tail = max(0, text.rfind("\n", anchor, cursor) + 1 - anchor)  # without the line that is being typed
+        n_near = max(NEAR_CHARS - NEAR_CHARS // SUFFIX_SHARE - n_tail, LEAST_NEAR_HEAD_CHARS)
         near_start = max(start, _start(text, anchor, n_near, NEAR_START_STEP_LINES))
         head = text[start:anchor]
     return Anchored(Window(start, anchor, cursor, end), Window(near_start, anchor, cursor, near_end), head)
