@@ -101,7 +101,20 @@ class InitializeParams(Lsp, frozen=True):
     root_uri: str | None = None
     capabilities: dict[str, Any] = {}
     initialization_options: Any = None
-    workspace_folders: list[dict[str, Any]] | None = None
+    workspace_folders: list[WorkspaceFolder] | None = None
+
+
+class WorkspaceFolder(Lsp, frozen=True):
+    uri: str
+
+
+class WorkspaceFoldersChange(Lsp, frozen=True):
+    added: list[WorkspaceFolder] = []
+    removed: list[WorkspaceFolder] = []
+
+
+class DidChangeWorkspaceFoldersParams(Lsp, frozen=True):
+    event: WorkspaceFoldersChange
 
 
 class DidChangeConfigurationParams(Lsp, frozen=True):
@@ -166,6 +179,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
         "positionEncoding": client.encoding,
         "textDocumentSync": {"openClose": True, "change": 2},
         "inlineCompletionProvider": {},
+        "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
         "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
     }
     if not client.has_inline_completion:
@@ -246,3 +260,14 @@ def path_of(uri: str) -> Path | None:
     elif parts.netloc and os.name == "nt":
         path = f"//{parts.netloc}{path}"
     return Path(path)
+
+
+def place_of(uri: str, roots: Sequence[str]) -> str | None:
+    """Path of a file URI, relative to the workspace folder it lies in; whole outside of all, None for no file."""
+    path = path_of(uri)
+    if path is None:
+        return None
+    for root in filter(None, map(path_of, roots)):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return str(path)

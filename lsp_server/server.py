@@ -26,6 +26,7 @@ from lsp_server.protocol import (
     CompletionParams,
     DidChangeConfigurationParams,
     DidChangeParams,
+    DidChangeWorkspaceFoldersParams,
     DidOpenParams,
     DocumentParams,
     ExecuteCommandParams,
@@ -89,6 +90,9 @@ class Server:
                 DidChangeConfigurationParams,
                 lambda p: configuration.did_change(session, self._client, self._connection, p),
             ),
+            "workspace/didChangeWorkspaceFolders": Method(
+                DidChangeWorkspaceFoldersParams, lambda p: sync.did_change_folders(session, p)
+            ),
             "workspace/executeCommand": Method(
                 ExecuteCommandParams, lambda p: commands.execute(session, self._client, p)
             ),
@@ -120,8 +124,8 @@ class Server:
         session = self.session
         self._client = read_client(params.capabilities)
         self._is_initialized = True
-        folders = [folder.get("uri") for folder in params.workspace_folders or []] or [params.root_uri]
-        session.roots = tuple(uri for uri in folders if isinstance(uri, str))
+        folders = [folder.uri for folder in params.workspace_folders or []]
+        session.roots = tuple(folders or filter(None, [params.root_uri]))
         if params.process_id is not None:
             _watch(params.process_id, lambda: self._loop.call_soon_threadsafe(self._end, 1))
         problems = session.configure(params.initialization_options, INITIALIZED_WITH)

@@ -6,11 +6,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from lsp_server.model import download, registry
 from lsp_server.model.catalogue import DEFAULT_MODEL
+from lsp_server.model.worker import Steps
+
+T = TypeVar("T")
 
 CURSOR = "├"
 ROOT = Path(__file__).parent.parent
@@ -20,6 +24,15 @@ def cut(text: str) -> tuple[str, int]:
     """Text and offset of a text with the cursor drawn into it: `def f(├):`."""
     at = text.index(CURSOR)
     return text.replace(CURSOR, "", 1), at
+
+
+def run(steps: Steps[T]) -> T:
+    """Step a job for the model to its end, with nobody cutting in."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def real_model(model_id: str) -> Path:

@@ -46,7 +46,7 @@ Trigger: TypeAlias = Literal["invoked", "automatic", "ahead"]  # ahead: nobody h
 
 @dataclass(frozen=True)
 class CompletionRequest:
-    """What is asked, frozen at the door. `path` is None for a document that is in no file."""
+    """What is asked, frozen at the door. `path` is relative to the workspace; None for what is in no file."""
 
     document: Document
     offset: int

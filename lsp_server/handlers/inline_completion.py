@@ -63,8 +63,7 @@ async def completion(session: Session, client: Client, params: CompletionParams)
 
 
 async def _suggest(session: Session, document: Document, at: int, trigger: Trigger) -> tuple[str | None, Trace]:
-    path = protocol.path_of(document.uri)
-    request = CompletionRequest(document, at, str(path) if path else None, trigger)
+    request = CompletionRequest(document, at, protocol.place_of(document.uri, session.roots), trigger)
     trace = session.new_trace(document.uri, trigger)
     walk = complete(request, session.settings, session.worker, session.memory, trace)
     text = await session.fly(document.uri, walk)

@@ -1,11 +1,17 @@
-"""Documents: opened, changed, closed. State changes, in order, on the loop."""
+"""Documents and folders: opened, changed, closed. State changes, in order, on the loop."""
 
 from __future__ import annotations
 
 import logging
 
 from lsp_server import protocol
-from lsp_server.protocol import Client, DidChangeParams, DidOpenParams, DocumentParams
+from lsp_server.protocol import (
+    Client,
+    DidChangeParams,
+    DidChangeWorkspaceFoldersParams,
+    DidOpenParams,
+    DocumentParams,
+)
 from lsp_server.session import Session
 from lsp_server.text import Document
 
@@ -31,3 +37,10 @@ def did_change(session: Session, client: Client, params: DidChangeParams) -> Non
 def did_close(session: Session, params: DocumentParams) -> None:
     """Forget a document."""
     session.close(params.text_document.uri)
+
+
+def did_change_folders(session: Session, params: DidChangeWorkspaceFoldersParams) -> None:
+    """Take over the workspace's folders."""
+    removed = {folder.uri for folder in params.event.removed}
+    kept = [uri for uri in session.roots if uri not in removed]
+    session.roots = tuple(dict.fromkeys([*kept, *(folder.uri for folder in params.event.added)]))

@@ -133,6 +133,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 types.InitializeParams(
                     capabilities=capabilities or types.ClientCapabilities(text_document=text_document),
                     process_id=os.getpid(),
+                    root_uri="file:///work",
                     initialization_options=options,
                 )
             )

@@ -147,6 +147,13 @@ async def test_a_word_selected_in_the_popup_is_continued(start):
     [
         ("file:///w/.env", "plaintext", "KEY=\n", {}, "excluded by `**/.env`"),
         ("file:///c%3A/w/server.pem", "plaintext", "-\n", {}, "excluded by `**/*.pem`"),
+        (
+            "file:///work/private/a.py",
+            "python",
+            "x = \n",
+            {"completion": {"excludeGlobs": ["private/**"]}},
+            "private",
+        ),
         (URI, "python", "x = \n", {"completion": {"disabledLanguages": ["python"]}}, "off for python"),
         (URI, "python", "x = \n", {"completion": {"enabled": False}}, "switched off"),
         (URI, "python", "\0\1\2", {}, "binary"),
@@ -157,6 +164,18 @@ async def test_files_in_which_nothing_is_suggested(start, uri, language, text, o
     editor.open(text, uri, language)
     assert (await editor.ask(0, 4, uri=uri)).items == ()  # hides a suggestion that may still be shown
     assert reason in await editor.reason()
+
+
+async def test_globs_are_relative_to_folders_that_come_and_go(start):
+    editor = await start({"knows": ["x = 1\n"]}, options={"completion": {"excludeGlobs": ["private/*.py"]}})
+    uri = "file:///other/private/a.py"
+    editor.open("x = ", uri)
+    assert texts(await editor.ask(0, 4, uri=uri)) == "1"
+    folder = types.WorkspaceFolder("file:///other", "other")
+    event = types.WorkspaceFoldersChangeEvent(added=[folder], removed=[])
+    editor.client.workspace_did_change_workspace_folders(types.DidChangeWorkspaceFoldersParams(event))
+    assert texts(await editor.ask(0, 4, uri=uri)) is None
+    assert "private" in await editor.reason()
 
 
 async def test_automatic_keeps_still_in_the_middle_of_a_word_and_invoked_does_not(start):

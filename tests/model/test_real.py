@@ -14,7 +14,7 @@ from lsp_server.errors import ModelError
 from lsp_server.model import memory, registry
 from lsp_server.model.base import CHAT, COMPLETION, Aborted
 from lsp_server.model.generate import Prompt, generate, heal
-from tests.conftest import real_model
+from tests.conftest import real_model, run
 
 pytestmark = pytest.mark.model
 
@@ -39,14 +39,6 @@ def smollm():
     model = load(real_model("smollm2-135m-instruct"))
     yield model
     model.close()
-
-
-def run(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def line(model, head, tail, suffix, **kwargs):

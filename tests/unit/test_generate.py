@@ -6,14 +6,7 @@ from lsp_server.completion.prompt import Parts, build
 from lsp_server.model.base import COMPLETION, Vocabulary
 from lsp_server.model.fake import END, MIDDLE, PREFIX, SUFFIX, FakeModel, knowing
 from lsp_server.model.generate import generate, heal
-
-
-def run(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+from tests.conftest import run
 
 
 def fill(text, head, tail, suffix, stop=lambda _: False, **kwargs):
