@@ -32,8 +32,11 @@ from lsp_server.settings import CompletionSettings, Settings
 from lsp_server.syntax.languages import Language, language_for
 from lsp_server.text import Document, unix
 
-WORTH_WAITING = 1.6  # the full prompt is taken when it has at most so many times the near one's tokens to evaluate
-WORTH_WAITING_TOKENS = 8  # and so many more
+# The full prompt is taken when it has at most so many times the near one's tokens to evaluate; in a file that is
+# small enough, whatever the near one has, as long as that is cold too: what it leaves out costs right answers.
+WORTH_WAITING = 2.5
+WORTH_WAITING_TOKENS = 8
+COLD_TOKENS, FEW_TOKENS = 400, 64
 DEFAULT_ANCHOR_LINES = 8  # until the model says its own
 MAX_DOCUMENT_CHARS = 20_000_000
 BINARY_PROBE_CHARS = 8000  # a NUL among the first of them: not a text, as git decides it too
@@ -201,7 +204,10 @@ def _job(
             if n_missing > WORTH_WAITING_TOKENS:
                 near = prompts.build(model, Parts.of(text, anchored.near), n_most)
                 n_missing_near = model.n_missing(NEAR, near.token_ids)
-                if n_missing > WORTH_WAITING * n_missing_near + WORTH_WAITING_TOKENS:
+                n_most_waited = WORTH_WAITING * n_missing_near + WORTH_WAITING_TOKENS
+                if n_missing_near > FEW_TOKENS:
+                    n_most_waited = max(n_most_waited, COLD_TOKENS)
+                if n_missing > n_most_waited:
                     prompt, sequence = near, NEAR
             counts["promptTokens"], counts["healed"] = len(prompt.token_ids), len(prompt.given_back)
             counts["window"] = "near" if sequence == NEAR else "full"
