@@ -32,11 +32,10 @@ from lsp_server.settings import CompletionSettings, Settings
 from lsp_server.syntax.languages import Language, language_for
 from lsp_server.text import Document, unix
 
-# The full prompt is taken when it has at most so many times the near one's tokens to evaluate; in a file that is
-# small enough, whatever the near one has, as long as that is cold too: what it leaves out costs right answers.
+# The full prompt is taken when it has at most so many times the near one's tokens to evaluate, and so many more:
+# what the near one leaves out costs right answers.
 WORTH_WAITING = 2.5
 WORTH_WAITING_TOKENS = 8
-COLD_TOKENS, FEW_TOKENS = 400, 64
 DEFAULT_ANCHOR_LINES = 8  # until the model says its own
 MAX_DOCUMENT_CHARS = 20_000_000
 BINARY_PROBE_CHARS = 8000  # a NUL among the first of them: not a text, as git decides it too
@@ -132,6 +131,8 @@ async def _walk(
         if request.trigger != "ahead":  # it may stand far below, where nobody has gone yet
             memory.anchors[document.uri] = anchored
         counts["anchorKept"] = before is not None and before.head is anchored.head
+    if request.trigger != "ahead":
+        _stop_warming(memory)  # of an older text, or of another document
     urgency = Urgency.PREFETCH if request.trigger == "ahead" else Urgency.COMPLETION
     start = _job(request, anchored, shape, language, options.max_tokens, trace)
     outcome = await asyncio.wrap_future(worker.submit(urgency, start))
@@ -178,11 +179,15 @@ def _spec(globs: tuple[str, ...]) -> pathspec.GitIgnoreSpec:
 
 def _warm(prompt: Prompt, worker: Worker, memory: Memory) -> None:
     """Evaluate the full prompt when nobody waits; the newest one only."""
-    if memory.warming:
-        memory.warming.cancel()
+    _stop_warming(memory)
     memory.warming = worker.submit(
         Urgency.WARM, lambda model: persist(lambda: model.evaluate(COMPLETION, prompt.token_ids))
     )
+
+
+def _stop_warming(memory: Memory) -> None:
+    if memory.warming:
+        memory.warming.cancel()
 
 
 def _job(
@@ -204,10 +209,7 @@ def _job(
             if n_missing > WORTH_WAITING_TOKENS:
                 near = prompts.build(model, Parts.of(text, anchored.near), n_most)
                 n_missing_near = model.n_missing(NEAR, near.token_ids)
-                n_most_waited = WORTH_WAITING * n_missing_near + WORTH_WAITING_TOKENS
-                if n_missing_near > FEW_TOKENS:
-                    n_most_waited = max(n_most_waited, COLD_TOKENS)
-                if n_missing > n_most_waited:
+                if n_missing > WORTH_WAITING * n_missing_near + WORTH_WAITING_TOKENS:
                     prompt, sequence = near, NEAR
             counts["promptTokens"], counts["healed"] = len(prompt.token_ids), len(prompt.given_back)
             counts["window"] = "near" if sequence == NEAR else "full"

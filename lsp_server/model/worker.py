@@ -85,13 +85,6 @@ class Worker:
             self._interrupt(Urgency.COMPLETION)
             self._wake.notify()
 
-    def refuse(self, failure: KrukError) -> None:
-        """There is no model to load, for this reason: jobs fail with it at once."""
-        with self._wake:
-            self._failure = failure
-            self._tell(Status("error", str(failure)))
-            self._wake.notify()
-
     def submit(self, urgency: Urgency, start: Callable[[Model], Steps[T]]) -> Future[T]:
         """Run the generator that `start` makes; cancelling the future stops it, keeping evaluated tokens."""
         with self._wake:
