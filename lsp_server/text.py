@@ -8,11 +8,12 @@ split at form feeds and U+2028. Knows nothing of LSP's types.
 from __future__ import annotations
 
 import bisect
+import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import Literal, TypeAlias
 
 Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
@@ -39,14 +40,9 @@ class Document:
     text: str
 
     @cached_property
-    def line_starts(self) -> list[int]:
+    def line_starts(self) -> LineStarts:
         """Offset of the first character of every line; the first is 0."""
-        text = self.text
-        if "\r" not in text:
-            return _starts(text, "\n")
-        if text.count("\r") == text.count("\r\n") == text.count("\n"):
-            return _starts(text, "\r\n")
-        return [0, *(match.end() for match in _LINE_END.finditer(text))]
+        return LineStarts(_starts(self.text))
 
     @cached_property
     def newline(self) -> str:
@@ -87,12 +83,27 @@ class Document:
         """Apply edits one after the other, each to the result of the one before."""
         document = self
         for edit in edits:
-            text = edit.text
-            if edit.start is not None and edit.end is not None:
+            if edit.start is None or edit.end is None:
+                document = Document(self.uri, self.language_id, version, edit.text)
+            else:
                 start = document.offset_at(*edit.start, encoding)
                 end = max(start, document.offset_at(*edit.end, encoding))
-                text = document.text[:start] + edit.text + document.text[end:]
-            document = Document(self.uri, self.language_id, version, text)
+                document = document._replaced(start, end, edit.text, version)
+        return document
+
+    def _replaced(self, start: int, end: int, new: str, version: int) -> Document:
+        text = "".join((self.text[:start], new, self.text[end:]))
+        document = Document(self.uri, self.language_id, version, text)
+        # Only the lines that the edit touches are split anew; from the one before it, whose \r may get a \n.
+        first, last = self.line_of(max(start - 1, 0)), self.line_of(end)
+        moved = len(text) - len(self.text)
+        begin = self.line_starts[first]
+        is_last = last + 1 == len(self.line_starts)
+        touched = text[begin:] if is_last else text[begin : self.line_starts[last + 1] + moved]
+        starts = [begin + start for start in _starts(touched)[1:]]
+        if not is_last:
+            starts.pop()  # the next line's, which is kept
+        vars(document)["line_starts"] = self.line_starts.replaced(first + 1, last + 1, starts, moved)
         return document
 
     def _line_span(self, line: int) -> tuple[int, int]:
@@ -104,6 +115,42 @@ class Document:
         return start, end - 1 if end > start and self.text[end - 1 : end + 1] == "\r\n" else end
 
 
+_MOST_CHANGED_LINES = 1_000
+
+
+class LineStarts:
+    """Line starts of a text that share a list with those of the text before an edit; for `len`, index and bisect.
+
+    They are `base[:n_head]`, then `changed`, then `base[tail:]`, each of these `moved`. So an edit costs what the
+    lines around it cost, and not those behind them.
+    """
+
+    def __init__(
+        self, base: list[int], n_head: int = 0, changed: Sequence[int] = (), tail: int = 0, moved: int = 0
+    ) -> None:
+        self._base, self._n_head, self._changed, self._tail, self._moved = base, n_head, changed, tail, moved
+        self._n_before_tail = n_head + len(changed)
+
+    def __len__(self) -> int:
+        return self._n_before_tail + len(self._base) - self._tail
+
+    def __getitem__(self, line: int) -> int:
+        if line >= self._n_before_tail:
+            return self._base[line - self._n_before_tail + self._tail] + self._moved
+        return self._base[line] if line < self._n_head else self._changed[line - self._n_head]
+
+    def replaced(self, first: int, end: int, starts: list[int], moved: int) -> LineStarts:
+        """Return others: `starts` in place of the lines from first to before end, and all that follow moved."""
+        low, high = min(first, self._n_head), max(end, self._n_before_tail)
+        if high - low > _MOST_CHANGED_LINES:  # edits far apart share a list no more
+            base = [*self._base[: self._n_head], *self._changed]
+            base += [start + self._moved for start in self._base[self._tail :]]
+            return LineStarts(base, first, starts, end, moved)
+        above, below = map(self.__getitem__, range(low, first)), map(self.__getitem__, range(end, high))
+        changed = [*above, *starts, *(start + moved for start in below)]
+        return LineStarts(self._base, low, changed, high - self._n_before_tail + self._tail, self._moved + moved)
+
+
 _CODECS = {"utf-8": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 
 
@@ -112,10 +159,14 @@ def _encode(text: str, encoding: Encoding) -> bytes:
     return text.encode(_CODECS[encoding], "surrogatepass")
 
 
-def _starts(text: str, end: str) -> list[int]:
-    """Line starts of a text with one kind of line end; twice as fast as looking for each."""
-    lengths = [len(line) + len(end) for line in text.split(end)]
-    return [0, *accumulate(lengths[:-1])]
+def _starts(text: str) -> list[int]:
+    """Where each line of a text starts; several times as fast with one kind of line end."""
+    n_returns = text.count("\r")
+    if n_returns and not n_returns == text.count("\r\n") == text.count("\n"):
+        return [0, *(match.end() for match in _LINE_END.finditer(text))]
+    end = "\r\n" if n_returns else "\n"
+    lengths = map(len, text.split(end)[:-1])
+    return [0, *map(operator.add, accumulate(lengths), count(len(end), len(end)))]
 
 
 def unix(text: str) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lsp_server.completion.layout import line_prefix_of, width_of
+from lsp_server.completion.layout import closer_in, line_prefix_of, width_of
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
-from lsp_server.syntax.scan import ScanState, scan
+from lsp_server.syntax.scan import ScanState, scan, state_after
 
 # What may follow the brace that ends a body and still belong to its statement: `});`
 _AFTER_BRACE = re.compile(r"[)\]};,]*")
@@ -72,9 +72,11 @@ class BodyReader:
             if self._line_prefix.strip() or self._shape.is_in_header:
                 return None
             line = self._line_prefix + line
-        if self._shape.is_in_header and line.lstrip()[:1] in ")]}":
+        closer = closer_in(line, self._language) if self._n_lines else 0
+        is_of_header = self._shape.is_in_header and line.lstrip()[:1] in ")]}" and not closer
+        if is_of_header or width_of(line) >= self._shape.floor:
             return None
-        return BodyEnd(0, "a line outside the body") if width_of(line) < self._shape.floor else None
+        return BodyEnd(closer, "a line outside the body")
 
     def _advance(self, line: str) -> None:
         read = scan(line, self._language, self._state)
@@ -91,4 +93,4 @@ class BodyReader:
 
 
 def _open_at_line_start(prefix: str, language: Language | None) -> str:
-    return scan(prefix[: prefix.rfind("\n") + 1], language).state.open_brackets
+    return state_after(prefix[: prefix.rfind("\n") + 1], language).open_brackets

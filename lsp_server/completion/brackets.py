@@ -30,14 +30,15 @@ def syntax(text: str, hole: Hole) -> str:
     """Try a few shorter texts when the text does not parse, and take one that does; never empty it."""
     if hole.language is None or not text.strip() or hole.state.region != "code":
         return text
-    n_errors = hole.n_errors(text)
+    cuts = _cuts(text, hole)  # before anything is parsed, which is what costs
+    n_errors = hole.n_errors(text) if cuts else 0
     if n_errors == 0:
         return text
     n_errors_before = hole.n_errors("")
     if n_errors_before > _N_USUAL_ERRORS:
         return text  # a macro, C++ in a `.h`: the tree cannot judge this code
-    for cut in _cuts(text, hole):
-        if cut.strip() and hole.n_errors(cut) <= min(n_errors_before, n_errors - 1):
+    for cut in cuts:
+        if hole.n_errors(cut) <= min(n_errors_before, n_errors - 1):
             return cut
     return text
 
@@ -52,4 +53,4 @@ def _cuts(text: str, hole: Hole) -> list[str]:
     else:
         n_closing = len(text) - len(text.rstrip(_CLOSING))
         cuts = [text[:-size] for size in range(1, min(n_closing, _N_TRAILING) + 1)]
-    return [cut for cut in cuts if hole.imbalance(cut) <= hole.imbalance(text)]
+    return [cut for cut in cuts if cut.strip() and hole.imbalance(cut) <= hole.imbalance(text)]

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
-from lsp_server.completion.layout import line_above, line_prefix_of, line_suffix_of, lines_above, lines_below
+from lsp_server.completion.layout import (
+    indent_of,
+    line_above,
+    line_prefix_of,
+    line_suffix_of,
+    lines_above,
+    lines_below,
+    width_of,
+)
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
 from lsp_server.syntax.scan import Scan, ScanState, scan, state_after
@@ -16,6 +28,9 @@ _SUFFIX_TO_JUDGE_BY = 1_500
 _LINES_TO_COMPARE = 12
 _NEAR_BEFORE = 4_000
 _NEAR_AFTER = 1_500
+_FEW = 3  # indented lines, from which on a document shows a habit
+_CLEARLY = 0.9
+_SPACED_LINE = re.compile(r"\n {2,}\S")
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,30 @@ class Hole:
         state = state_after(self.prefix, self.language)
         return ScanState(state.open_brackets, state.region, state.inside)
 
+    @functools.cached_property
+    def indent_unit(self) -> str:
+        """The step of indentation shown behind lines that open a block; empty if none is."""
+        lines = [line for line in (self.prefix + self.suffix).split("\n") if line.strip()]
+        steps = Counter(
+            indent_of(deeper).removeprefix(indent_of(line))
+            for line, deeper in pairwise(lines)
+            if line.rstrip().endswith((":", "{")) and width_of(deeper) > width_of(line)
+        )
+        total = sum(steps.values())
+        step, count = steps.most_common(1)[0] if steps else ("", 0)
+        return step if count >= 2 and count >= 0.7 * total else ""
+
+    @functools.cached_property
+    def indent_kind(self) -> Literal["tabs", "spaces", ""]:
+        """What lines are indented with; empty if that is not clear."""
+        around = "\n" + self.prefix + self.suffix
+        n_tabs = around.count("\n\t")
+        n_spaces = len(_SPACED_LINE.findall(around)) if n_tabs == 0 or n_tabs >= _FEW else 0
+        if n_tabs >= _FEW and n_tabs >= _CLEARLY * (n_tabs + n_spaces):
+            return "tabs"
+        # A single tab among spaces may be GNU's style, where eight columns are a tab and six are spaces.
+        return "spaces" if n_spaces >= _FEW and n_tabs == 0 else ""
+
     def scan(self, text: str) -> Scan:
         """Scan a text that is put at the cursor."""
         return scan(text, self.language, self.state)
@@ -89,19 +128,14 @@ class Hole:
         return window(self.prefix, self.suffix, _NEAR_BEFORE, _NEAR_AFTER)
 
     def _judge(self, text: str) -> ScanState:
-        if text not in self._judged:
-            self._judged[text] = self.scan(text + self.suffix[:_SUFFIX_TO_JUDGE_BY]).state
-        return self._judged[text]
-
-    @functools.cached_property
-    def _judged(self) -> dict[str, ScanState]:
-        # Each filter asks again about the text it is given, in each round.
-        return {}
+        return state_after(text + self.suffix[:_SUFFIX_TO_JUDGE_BY], self.language, self.state)
 
 
 def hole_at(
     prefix: str, suffix: str, shape: Shape, language: Language | None, control_texts: Collection[str]
 ) -> Hole:
     """The hole between a prefix and a suffix of any length."""
+    if language and language.is_prose:
+        language = None  # ":)" is no bracket that closes nothing, and a fence is no talk about the code
     around = window(prefix[-WINDOW_BEFORE - 1 :], suffix[: WINDOW_AFTER + 1])
     return Hole(around.prefix, around.suffix, shape, language, control_texts)

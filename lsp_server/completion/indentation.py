@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from itertools import pairwise
 
 from lsp_server.completion.hole import Hole
-from lsp_server.completion.layout import TAB_COLUMNS, indent_of, opens_block, width_of
+from lsp_server.completion.layout import TAB_COLUMNS, begins_body, indent_of, width_of
 from lsp_server.syntax.scan import scan
 
-_FEW = 3  # indented lines, from which on a document shows a habit
-_CLEARLY = 0.9
 _MODEL_UNITS = (2, 3, 4, 8)
 
 
@@ -37,8 +34,8 @@ def _fitting(indent: str, hole: Hole) -> str:
     language = hole.language
     if not indent or not hole.line_prefix or language is None or hole.state.open_brackets.endswith(("(", "[")):
         return indent
-    unit = indent_unit(hole) or language.indent.unit
-    step = width_of(unit) if opens_block(hole.above, language) else 0
+    unit = hole.indent_unit or language.indent.unit
+    step = width_of(unit) if begins_body(hole.above, language) else 0
     n_missing = max(0, width_of(hole.above) + step - width_of(hole.line_prefix))
     if language.block_style == "indent":
         return indent if width_of(indent) <= n_missing else " " * n_missing
@@ -51,14 +48,13 @@ def document_style(text: str, hole: Hole) -> str:
         return text
     lines = text.split("\n")
     is_code = _starts_in_code(lines, hole)
-    kind = _kind(hole)
-    if kind == "tabs":
+    if hole.indent_kind == "tabs":
         lines = [
             _tabbed(line, lines) if code and i else line
             for i, (line, code) in enumerate(zip(lines, is_code, strict=True))
         ]
-    elif kind == "spaces":
-        spaces = indent_unit(hole) or (hole.language.indent.unit if hole.language else "")
+    elif hole.indent_kind == "spaces":
+        spaces = hole.indent_unit or (hole.language.indent.unit if hole.language else "")
         spaces = spaces if spaces.strip(" ") == "" and spaces else " " * TAB_COLUMNS
         lines = [
             indent_of(line).replace("\t", spaces) + line.lstrip(" \t") if code and i else line
@@ -66,28 +62,6 @@ def document_style(text: str, hole: Hole) -> str:
         ]
         lines = _restepped(lines, is_code, hole)
     return "\n".join(lines)
-
-
-def indent_unit(hole: Hole) -> str:
-    """The step of indentation that the document shows behind lines that open a block; empty if it shows none."""
-    lines = [line for line in (hole.prefix + hole.suffix).split("\n") if line.strip()]
-    steps = Counter(
-        indent_of(deeper).removeprefix(indent_of(line))
-        for line, deeper in pairwise(lines)
-        if line.rstrip().endswith((":", "{")) and width_of(deeper) > width_of(line)
-    )
-    total = sum(steps.values())
-    step, count = steps.most_common(1)[0] if steps else ("", 0)
-    return step if count >= 2 and count >= 0.7 * total else ""
-
-
-def _kind(hole: Hole) -> str:
-    n_tabs = len(re.findall(r"^\t", hole.prefix + hole.suffix, re.M))
-    n_spaces = len(re.findall(r"^ {2,}\S", hole.prefix + hole.suffix, re.M))
-    if n_tabs >= _FEW and n_tabs >= _CLEARLY * (n_tabs + n_spaces):
-        return "tabs"
-    # A single tab among spaces may be GNU's style, where eight columns are a tab and six are spaces.
-    return "spaces" if n_spaces >= _FEW and n_tabs == 0 else ""
 
 
 def _tabbed(line: str, lines: list[str]) -> str:
@@ -100,10 +74,10 @@ def _tabbed(line: str, lines: list[str]) -> str:
 
 def _restepped(lines: list[str], is_code: list[bool], hole: Hole) -> list[str]:
     """The lines with steps of the document's width where the model used another."""
-    wanted = len(indent_unit(hole))
+    wanted = len(hole.indent_unit)
     whole = [hole.line_prefix + lines[0], *lines[1:]]
     # In a body that has no indentation yet, the first line has the model's own step too.
-    is_first_free = not hole.line_prefix and opens_block(hole.above, hole.language)
+    is_first_free = not hole.line_prefix and begins_body(hole.above, hole.language)
     path = [hole.above, *whole] if is_first_free else whole
     is_code_on_path = [True, *is_code] if is_first_free else is_code
     steps = {
@@ -125,7 +99,7 @@ def _restepped(lines: list[str], is_code: list[bool], hole: Hole) -> list[str]:
 
 def _is_header(line: str, hole: Hole) -> bool:
     """Whether a line opens a block and not a value: `Point{` is an initialiser, indented by other rules."""
-    return opens_block(line, hole.language) and not re.search(r"\w\{$", line.rstrip())
+    return begins_body(line, hole.language) and not re.search(r"\w\{$", line.rstrip())
 
 
 def _starts_in_code(lines: list[str], hole: Hole) -> list[bool]:

@@ -5,6 +5,8 @@ Widths are columns, a tab reaching to the next multiple of `TAB_COLUMNS`.
 
 from __future__ import annotations
 
+import re
+
 from lsp_server.syntax.languages import Language
 
 TAB_COLUMNS = 4
@@ -47,11 +49,27 @@ def lines_below(suffix: str) -> list[str]:
 
 
 def opens_block(line: str, language: Language | None) -> bool:
-    """Whether a line, by its text, ends in what opens a block: ":" or "{"."""
-    code = line.rstrip()
+    """Whether a line, by its text, ends in what opens a block: ":", "{" or `do`."""
     if language is None:
-        return code.endswith((":", "{"))
-    if language.line_comment and language.line_comment in code:
-        # `if x:  # why` opens a block too; a mark inside a string costs only this look at the text.
-        code = code[: code.rindex(language.line_comment)].rstrip() or code
-    return code.endswith(language.block_opener)
+        return line.rstrip().endswith((":", "{"))
+    return bool(re.search(language.opener_pattern, _without_comment(line, language)))
+
+
+def begins_body(line: str, language: Language | None) -> bool:
+    """Whether a line that is complete opens a block, by its end or by how it begins: Ruby's `def f`."""
+    if language is None or not language.header:
+        return opens_block(line, language)
+    header = rf"\s*(?:{language.header})"
+    return opens_block(line, language) or bool(re.match(header, _without_comment(line, language)))
+
+
+def closer_in(line: str, language: Language | None) -> int:
+    """The length of the line when it is one that ends a body by its words, as `end` does; 0 when it is none."""
+    match = re.match(rf"\s*(?:{language.closer})", line) if language and language.closer else None
+    return match.end() if match else 0
+
+
+def _without_comment(line: str, language: Language) -> str:
+    mark = language.line_comment
+    # `if x:  # why` opens a block too; a mark inside a string costs only this look at the text.
+    return line[: line.rindex(mark)].rstrip() or line if mark and mark in line else line

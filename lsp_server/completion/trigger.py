@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lsp_server.completion.layout import (
+    begins_body,
+    closer_in,
     indent_of,
     line_above,
     line_prefix_of,
@@ -26,7 +28,7 @@ from lsp_server.completion.layout import (
 )
 from lsp_server.syntax.languages import Language
 from lsp_server.syntax.scan import CLOSER_OF, Region, ScanState, scan, state_after
-from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Block, Window, parse, window
+from lsp_server.syntax.tree import Block, Window, parse, surroundings, window
 
 Multiline = Literal["auto", "always", "never"]
 EndsBy = Literal["dedent", "brace"]
@@ -59,10 +61,7 @@ def decide(text: str, offset: int, language: Language | None, multiline: Multili
 
     Looks at no more than a window of the text, so its time does not grow with the file.
     """
-    # One character more than the window takes, so that it still sees that the text is cut.
-    prefix = text[max(0, offset - WINDOW_BEFORE - 1) : offset]
-    suffix = text[offset : offset + WINDOW_AFTER + 1]
-    place = _Place(prefix.replace("\r\n", "\n"), suffix.replace("\r\n", "\n"), language)
+    place = _Place(*surroundings(text, offset), language)
     return dataclasses.replace(_shape(place, multiline), skip_reason=_skip_reason(place))
 
 
@@ -111,7 +110,7 @@ def _shape(place: _Place, multiline: Multiline) -> Shape:
     begun = _begun_definition(place)
     if begun:
         return begun
-    if place.language.block_style == "indent":
+    if place.language.block_style in ("indent", "end"):
         return _suite(place, place.language)
     return _braced(place, place.language)
 
@@ -133,7 +132,7 @@ def _region(place: _Place) -> Region:
     # Reading on from the window's start cannot tell an interpolation from the string around it, nor a regular
     # expression's quote from a string's. The tree can, if it parses.
     tree = parse(place.window.text, place.language)
-    return tree.region_at(place.window.cursor) if tree.n_errors == 0 else region
+    return region if tree.has_errors else tree.region_at(place.window.cursor)
 
 
 def _is_between_braces(place: _Place) -> bool:
@@ -153,7 +152,7 @@ def _begun_definition(place: _Place) -> Shape | None:
     begins = any(words[: len(start.split())] == start.split() for start in language.definition_words)
     is_named = not any(words == start.split() for start in language.definition_words)
     is_open = opens_block(place.line_prefix, language)
-    ends = place.line_prefix.rstrip().endswith((";", "}"))
+    ends = place.line_prefix.rstrip().endswith((";", "}")) or closer_in(words[-1], language) > 0
     if not begins or not is_named or is_open or ends:
         return None
     if width_of(place.below) > width_of(place.line_prefix) or place.below.lstrip().startswith("{"):
@@ -175,7 +174,7 @@ def _block_by_text(place: _Place) -> Shape | None:
 def _suite(place: _Place, language: Language) -> Shape:
     """A body that is ended by a dedent: ask the tree what a statement put at the cursor would be."""
     header = place.above if place.is_blank else place.line_prefix
-    is_below_header = opens_block(header, language)
+    is_below_header = begins_body(header, language) if place.is_blank else opens_block(header, language)
     if place.is_blank and header:
         if not place.line_prefix and not is_below_header and not lines_above(place.prefix)[-1].strip():
             return Shape("line", "an empty line at the left edge begins something new")
@@ -188,15 +187,16 @@ def _suite(place: _Place, language: Language) -> Shape:
     else:
         return _NO_BODY
     floor = width_of(header) + 1 if is_below_header else width_of(indent)
-    if floor > 0 and width_of(place.below) >= floor:
+    if floor > 0 and width_of(place.below) >= floor and not closer_in(place.below, language):
         return Shape("line", "code follows in the same body")
     block = _block_of_probe(before, place.suffix, language)
     if block and block.n_statements > 1:
         return Shape("line", "the body has code already")
     if block:
         return Shape("block", "the body is missing", None, floor)
-    # Other errors around (a `try` that has no `except` yet) can hide the block from the tree.
-    if is_below_header and not place.state.open_brackets:
+    # Other errors around (a `try` that has no `except` yet) can hide the block from the tree. Inside brackets a
+    # colon need not open a block, but `do` does.
+    if is_below_header and (language.block_style == "end" or not place.state.open_brackets):
         return Shape("block", "a line that opens a block has nothing below it", None, floor)
     return _NO_BODY
 
@@ -205,8 +205,9 @@ def _block_of_probe(before: str, suffix: str, language: Language) -> Block | Non
     """The body that a statement between `before` and `suffix` would be in, if it is the last of it."""
     for probe in language.body_probes:
         end = len(before) + len(probe)
-        block = parse(before + probe + suffix, language).enclosing_block(end)
-        if block and block.end == end:
+        text = before + probe + suffix
+        block = parse(text, language).enclosing_block(end)
+        if block and not text[end : block.end].strip():
             return block
     return None
 

@@ -50,6 +50,17 @@ class BlockComment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     close: str
 
 
+class Embedded(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Pieces of another language inside a text: code fences, scripts.
+
+    `pattern` is searched with `^` and `$` at each line and `.` for any character. Its group `code` is the
+    piece; what its group `language` finds names the language as clients and file names do, else `language`.
+    """
+
+    pattern: str
+    language: str = ""
+
+
 class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One row of `languages.json`.
 
@@ -61,10 +72,16 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         inherits: Another row whose queries come before this one's.
         strings: The longest mark first, where one begins another.
         literals: What `strings` cannot say: JavaScript's regular expressions, raw strings.
-        block_style: Whether a body is ended by a dedent or by its closing brace.
-        body_probes: For `indent` languages: statements, one of which is legal in every body. The syntax tree
-            is asked what a body would be by putting one where the cursor is.
+        block_style: Whether a body is ended by a dedent, by its closing brace, or by a dedented line of its own
+            (`end`, `fi`, `</ul>`); "none" where nothing has a body.
+        opener: A regular expression for how the header of an `end` language's body ends: `do`.
+        header: One for how a line begins that is a header although its end does not show it: `def`.
+        closer: One for the dedented line that ends a body and belongs to it.
+        body_probes: For `indent` and `end` languages: statements, one of which is legal in every body. The syntax
+            tree is asked what a body would be by putting one where the cursor is.
         definition_words: A line that begins with one of these begins a definition with a body.
+        embeds: Where pieces of other languages are; the first pattern that fits wins.
+        is_prose: What is around those pieces follows no grammar: there, nothing is a syntax error.
     """
 
     name: str
@@ -77,10 +94,20 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     strings: tuple[Quote, ...]
     literals: tuple[Pattern, ...] = ()
     indent: Indent
-    block_style: Literal["indent", "braces"]
+    block_style: Literal["indent", "braces", "end", "none"]
+    opener: str = ""
+    header: str = ""
+    closer: str = ""
     body_probes: tuple[str, ...] = ()
     definition_words: tuple[str, ...] = ()
     inherits: str | None = None
+    embeds: tuple[Embedded, ...] = ()
+    is_prose: bool = False
+
+    @property
+    def opener_pattern(self) -> str:
+        """A regular expression for what ends the header of a block; it sees the spaces behind it too."""
+        return self.opener or {"indent": r":\s*$", "braces": r"\{\s*$"}.get(self.block_style, "(?!)")
 
     @property
     def block_opener(self) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lsp_server.syntax.languages import Language, Quote
 
@@ -44,8 +43,7 @@ class ScanState:
         return self.open_brackets.count("{")
 
 
-@dataclass(frozen=True, slots=True)
-class Bracket:
+class Bracket(NamedTuple):
     """One bracket of the code: its offset in the scanned text, and the state's open brackets after it."""
 
     offset: int
@@ -71,36 +69,56 @@ def scan(text: str, language: Language | None, state: ScanState = START) -> Scan
     A text may be scanned in pieces if they are cut at line ends: a quote or comment mark of several
     characters is not recognised across a cut.
     """
+    brackets: list[Bracket] = []
+    return Scan(_read(text, language, state, brackets), tuple(brackets))
+
+
+@functools.lru_cache(maxsize=64)
+def state_after(text: str, language: Language | None, state: ScanState = START) -> ScanState:
+    """Where a scan ends; remembered, since each room asks it of the same texts."""
+    return _read(text, language, state, None)
+
+
+def _read(text: str, language: Language | None, state: ScanState, brackets: list[Bracket] | None) -> ScanState:
+    """Read to the end; the brackets on the way into the list, if there is one."""
     lexer = _lexer(language)
     stack = list(state.open_brackets)
     n_faults = state.n_faults
-    brackets = []
-    inside: int | None = None
-    for offset, token, fault, still_open in lexer.tokens(text, state.inside):
-        n_faults += fault
-        inside = still_open
-        if token in CLOSER_OF:
-            stack.append(token)
+    inside = state.inside
+    at, n_ends = 0, 2 * len(lexer.kinds)
+    if inside is not None:
+        rest = lexer.kinds[inside].rest.match(text)
+        at = rest.end() if rest else len(text)
+        if rest is None or rest.lastindex:
+            inside = None
+        elif at < len(text):
+            n_faults += lexer.kinds[inside].region == "string"
+            inside = None
+    for match in lexer.marks.finditer(text, at):
+        group = match.lastindex or 0
+        if group <= n_ends:
+            if group % 2:  # opened and not closed
+                kind = group // 2
+                if match.end() == len(text):
+                    inside = kind
+                else:
+                    n_faults += lexer.kinds[kind].region == "string"
+            continue
+        char = match[0]
+        opener = _OPENER_OF.get(char)
+        if opener is None:
+            stack.append(char)
             if len(stack) > _DEEPEST:
                 del stack[0]
-        elif token in _OPENER_OF:
-            opener = _OPENER_OF[token]
-            if opener in stack:
-                while stack.pop() != opener:
-                    n_faults += 1
-            else:
+        elif opener in stack:
+            while stack.pop() != opener:
                 n_faults += 1
         else:
-            continue
-        brackets.append(Bracket(offset, token, "".join(stack)))
+            n_faults += 1
+        if brackets is not None:
+            brackets.append(Bracket(match.start(), char, "".join(stack)))
     region: Region = "code" if inside is None else lexer.kinds[inside].region
-    return Scan(ScanState("".join(stack), region, inside, n_faults), tuple(brackets))
-
-
-@functools.lru_cache(maxsize=16)
-def state_after(text: str, language: Language | None) -> ScanState:
-    """Where a scan of the whole text ends; remembered, since each room asks it of the same prefix."""
-    return scan(text, language).state
+    return ScanState("".join(stack), region, inside, n_faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,31 +132,10 @@ class _Kind:
 
 @dataclass(frozen=True, slots=True)
 class _Lexer:
+    """`marks` finds what counts: each kind (groups 2i + 1 and 2i + 2 are its ends), whole literals, brackets."""
+
     kinds: tuple[_Kind, ...]
-    starts: re.Pattern[str]
-
-    def tokens(self, text: str, inside: int | None) -> Iterator[tuple[int, str, int, int | None]]:
-        """Yield (offset, mark, fault, kind still open at the end of the text)."""
-        at = 0
-        if inside is not None:
-            at, fault, still_open = self._rest(text, 0, inside)
-            yield 0, "", fault, still_open
-        while match := self.starts.search(text, at):
-            at = match.end()
-            group = match.lastindex
-            if group is None:
-                yield match.start(), match[0], 0, None
-            elif group <= len(self.kinds):
-                at, fault, still_open = self._rest(text, at, group - 1)
-                yield match.start(), "", fault, still_open
-
-    def _rest(self, text: str, at: int, index: int) -> tuple[int, int, int | None]:
-        match = self.kinds[index].rest.match(text, at)
-        if match is None or match[1] is not None:
-            return (match.end() if match else len(text)), 0, None
-        is_at_end = match.end() == len(text)
-        is_fault = not is_at_end and self.kinds[index].region == "string"
-        return match.end(), int(is_fault), index if is_at_end else None
+    marks: re.Pattern[str]
 
 
 _ANY_TEXT = (Quote('"', "line"),)
@@ -150,12 +147,12 @@ def _lexer(language: Language | None) -> _Lexer:
     kinds = []
     patterns = language.literals if language else ()
     literals = [pattern.pattern for pattern in patterns]
-    if language and language.line_comment:
-        kinds.append(_Kind("comment", language.line_comment, re.compile(r"[^\n]*(?:(\n)|\Z)")))
-    if language and language.block_comment:
+    if language and language.block_comment:  # first: Lua's `--[[` begins as its line comment does
         close = re.escape(language.block_comment.close)
         to_close = re.compile(rf".*?(?:({close})|\Z)", re.S)
         kinds.append(_Kind("comment", language.block_comment.open, to_close))
+    if language and language.line_comment:
+        kinds.append(_Kind("comment", language.line_comment, re.compile(r"[^\n]*(?:(\n)|\Z)")))
     for quote in quotes:
         q = re.escape(quote.quote)
         if quote.spans == "character":
@@ -171,13 +168,12 @@ def _lexer(language: Language | None) -> _Lexer:
         rest = f"(?:{body})*?(?:{ends})"
         kinds.append(_Kind("string", quote.quote, re.compile(rest, re.S)))
     # In the row's order, which has the longest mark first: a triple quote is no empty string and a quote.
-    # A whole literal is skipped: its group has no kind.
-    starts = [
-        *(f"({re.escape(kind.open)})" for kind in kinds),
-        *(f"({literal})" for literal in literals),
-        r"[()\[\]{}]",
+    alternatives = [
+        *(f"({re.escape(kind.open)}){kind.rest.pattern}" for kind in kinds),
+        *literals,
+        r"([()\[\]{}])",
     ]
     marks = [*(kind.open for kind in kinds), *(q.quote for q in quotes), *(p.first for p in patterns)]
     firsts = re.escape("".join({mark[0] for mark in marks}))
     # The look-ahead changes nothing but the time: most characters fail at once, not at each alternative.
-    return _Lexer(tuple(kinds), re.compile(rf"(?=[()\[\]{{}}{firsts}])(?:{'|'.join(starts)})", re.S))
+    return _Lexer(tuple(kinds), re.compile(rf"(?=[()\[\]{{}}{firsts}])(?:{'|'.join(alternatives)})", re.S))

@@ -6,14 +6,15 @@ what runs per key stroke parses a `window` of it.
 
 from __future__ import annotations
 
-import bisect
 import functools
 from dataclasses import dataclass
 from typing import Literal
 
 import tree_sitter
 
-from lsp_server.syntax.languages import Language, parser_for, query_for
+from lsp_server.syntax.languages import Language, query_for
+from lsp_server.syntax.reparse import Parsed, parse_again, parse_fresh
+from lsp_server.text import unix
 
 Region = Literal["code", "string", "comment"]
 
@@ -72,6 +73,16 @@ class Block:
     n_statements: int
 
 
+def surroundings(text: str, offset: int) -> tuple[str, str]:
+    """What stands before and behind an offset, with newlines for line ends: as much as a `window` takes.
+
+    One character more, so that it sees that the text is cut. Costs the same in a file of any size.
+    """
+    before = unix(text[max(0, offset - 2 * WINDOW_BEFORE - 3) : offset])  # a line end may be two characters
+    behind = unix(text[offset : offset + 2 * WINDOW_AFTER + 3])
+    return before[-WINDOW_BEFORE - 1 :], behind[: WINDOW_AFTER + 1]
+
+
 def window(prefix: str, suffix: str, before: int = WINDOW_BEFORE, after: int = WINDOW_AFTER) -> Window:
     """The part of `prefix + suffix` around the cursor between them, at most `before + after` code points.
 
@@ -105,12 +116,20 @@ class SyntaxTree:
         self._language = language
         # A lone surrogate becomes "?" and a NUL, at which a grammar may end a string, a space: offsets stay right.
         self._source = text.replace("\0", " ").encode("utf-8", "replace")
-        self._tree = parser_for(language).parse(self._source)
-        self._byte_offsets: list[int] | None = None
+        self._parsed: Parsed | None = None
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any place does not parse; while somebody types, far cheaper than all other answers."""
+        if self._parsed is None:
+            self._parsed = parse_again(self._source, self._language)
+        return self._parsed.has_errors
 
     @functools.cached_property
     def n_errors(self) -> int:
         """How many places do not parse: ERROR nodes and tokens that are missing."""
+        if not self.has_errors:
+            return 0
         n_errors = 0
         nodes = [self._tree.root_node]
         while nodes:
@@ -140,12 +159,12 @@ class SyntaxTree:
     def enclosing_block(self, offset: int) -> Block | None:
         """The innermost body that `offset` is in: between its braces, or from first to last statement."""
         at = self._to_bytes(offset)
-        bodies = [(*_interior(node), node) for _name, node in self._captures("blocks", at, "block")]
-        holding = [(end - start, start, end, node) for start, end, node in bodies if start <= at <= end]
-        if not holding:
+        nodes = [node for _name, node in self._captures("blocks", at, "block")]
+        bodies = [(start, end, node) for node in nodes for start, end in _interiors(node) if start <= at <= end]
+        if not bodies:
             return None
-        _size, start, end, node = min(holding, key=lambda row: row[0])
-        return Block(self._to_offset(start), self._to_offset(end), self._n_statements(node))
+        start, end, node = min(bodies, key=lambda body: body[1] - body[0])
+        return Block(self._to_offset(start), self._to_offset(end), self._n_statements(node, start, end))
 
     def enclosing_definition(self, offset: int) -> Span | None:
         """The innermost function, method, class… that `offset` is in."""
@@ -157,15 +176,20 @@ class SyntaxTree:
         node = min(holding, key=lambda found: found.end_byte - found.start_byte)
         return Span(self._to_offset(node.start_byte), self._to_offset(node.end_byte))
 
+    @property
+    def _tree(self) -> tree_sitter.Tree:
+        if self._parsed is None or (self._parsed.has_errors and not self._parsed.is_fresh):
+            self._parsed = parse_fresh(self._source, self._language)
+        return self._parsed.tree
+
     def _captures(self, kind: str, at: int, name: str = "") -> list[tuple[str, tree_sitter.Node]]:
         cursor = tree_sitter.QueryCursor(query_for(self._language, kind))
         cursor.set_byte_range(max(at - 1, 0), at + 1)
         captures = cursor.captures(self._tree.root_node)
         return [(found, node) for found, nodes in captures.items() if name in ("", found) for node in nodes]
 
-    def _n_statements(self, block: tree_sitter.Node) -> int:
+    def _n_statements(self, block: tree_sitter.Node, start: int, end: int) -> int:
         cursor = tree_sitter.QueryCursor(query_for(self._language, "regions"))
-        start, end = _interior(block)
         cursor.set_byte_range(start, max(end, start + 1))
         quiet = {
             (node.start_byte, node.end_byte)
@@ -175,34 +199,29 @@ class SyntaxTree:
         }
         # Braces that belong to the node itself (Go's `switch x {`): what comes before them is the header.
         inside = [node for node in block.named_children if node.start_byte >= start and node.end_byte <= end]
-        if len(inside) == 1 and inside[0].type == "statement_list":
+        if len(inside) == 1 and inside[0].type in ("statement_list", "statements"):
             inside = inside[0].named_children
         return sum(not _is_quiet(node, quiet, self._source) for node in inside)
 
     def _to_bytes(self, offset: int) -> int:
         if len(self._source) == len(self._text):
             return offset
-        return self._table()[max(0, min(offset, len(self._text)))]
+        return len(self._text[: max(0, offset)].encode("utf-8", "replace"))
 
     def _to_offset(self, byte_offset: int) -> int:
         if len(self._source) == len(self._text):
             return byte_offset
-        return bisect.bisect_left(self._table(), byte_offset)
-
-    def _table(self) -> list[int]:
-        # The byte offset of each code point and of the end: made once, only for text that is not ASCII.
-        if self._byte_offsets is None:
-            starts = [i for i, byte in enumerate(self._source) if byte & 0xC0 != 0x80]
-            self._byte_offsets = [*starts, len(self._source)]
-        return self._byte_offsets
+        return len(self._source[:byte_offset].decode("utf-8", "replace"))
 
 
-def _interior(block: tree_sitter.Node) -> tuple[int, int]:
-    """Byte offsets between the braces that the node itself holds, or of all of it."""
+def _interiors(block: tree_sitter.Node) -> list[tuple[int, int]]:
+    """Byte offsets between each pair of braces that the node itself holds, or of all of it.
+
+    Swift's `if a {…} else {…}` holds two pairs.
+    """
     braces = [node for node in block.children if node.type in ("{", "}", "{|", "|}")]
-    if len(braces) < 2:
-        return block.start_byte, block.end_byte
-    return braces[0].end_byte, braces[-1].start_byte
+    pairs = zip(braces[::2], braces[1::2], strict=False)
+    return [(opener.end_byte, closer.start_byte) for opener, closer in pairs] or [(block.start_byte, block.end_byte)]
 
 
 def _is_quiet(node: tree_sitter.Node, quiet: set[tuple[int, int]], source: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -10,14 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lsp_server.syntax import reparse
 from lsp_server.syntax.languages import Language, language_for, languages, query_for, query_text
-from lsp_server.syntax.scan import scan
-from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, parse, window
+from lsp_server.syntax.scan import scan, state_after
+from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Block, SyntaxTree, parse, surroundings, window
+from lsp_server.text import unix
 
 SYNTAX = Path(__file__).parents[2] / "lsp_server" / "syntax"
 SAMPLES = Path(__file__).parents[1] / "languages"
 ROWS = languages()
 CAPTURES = {"blocks": {"block", "definition"}, "regions": {"string", "comment", "code"}}
+
+CODE_IN = {"json": "string"}  # every word is one
 
 each_language = pytest.mark.parametrize("language", ROWS, ids=lambda row: row.name)
 
@@ -38,6 +43,7 @@ def test_queries_compile_and_use_only_the_listed_captures(language):
         query = query_for(language, kind)
         names = {query.capture_name(i) for i in range(query.capture_count)}
         assert names and names <= allowed
+        assert kind != "blocks" or language.block_style not in ("indent", "braces") or "block" in names
 
 
 def test_captures_are_those_of_the_readme():
@@ -82,7 +88,9 @@ def test_an_unknown_key_of_a_row_is_an_error():
         ("plaintext", "x.rs", "rust"),
         ("javascriptreact", None, "javascript"),
         ("brainfuck", "a.bf", None),
-        ("markdown", "README.md", None),
+        ("markdown", "a.txt", "markdown"),
+        ("shellscript", "", "bash"),
+        ("plaintext", "README.md", "markdown"),
         ("", "", None),
     ],
 )
@@ -96,10 +104,12 @@ def test_the_sample_parses_and_its_regions_are_found(language):
     text = sample(language)
     tree = parse(text, language)
     assert tree.n_errors == 0
-    for region in ("string", "comment", "code"):
+    regions = {"string": language.strings, "comment": language.line_comment or language.block_comment, "code": True}
+    for region in (region for region, is_known in regions.items() if is_known):
         offset = text.index(f"{region}_here") + 1
-        assert tree.region_at(offset) == region
-        assert scan(text[:offset], language).state.region == region
+        wanted = CODE_IN.get(language.name, region) if region == "code" else region
+        assert tree.region_at(offset) == wanted
+        assert scan(text[:offset], language).state.region == wanted
 
 
 @each_language
@@ -107,23 +117,28 @@ def test_the_sample_has_blocks_and_definitions(language):
     text = sample(language)
     tree = parse(text, language)
     offset = text.index("code_here")
-    block = tree.enclosing_block(offset)
     definition = tree.enclosing_definition(offset)
+    assert definition.start < offset < definition.end
+    assert re.match(r".*(longest|Longest|Shelf)\b", text[definition.start : definition.end])
+    block = tree.enclosing_block(offset)
+    if "@block" not in query_text(language, "blocks"):
+        assert block is None
+        return
     assert block.n_statements == 2
     assert text[block.start : block.end].count("code_here") >= 2
     assert definition.start < block.start <= block.end <= definition.end
-    assert re.match(r".*(longest|Longest|Shelf)\b", text[definition.start : definition.end])
 
 
 @each_language
 def test_the_sample_has_balanced_brackets(language):
-    state = scan(sample(language), language).state
+    state = scan("" if language.is_prose else sample(language), language).state
     assert (state.open_brackets, state.n_faults, state.region) == ("", 0, "code")
 
 
 @each_language
 def test_a_sample_with_a_bracket_too_many_has_errors(language):
-    assert parse(sample(language) + "\n)", language).n_errors > 0
+    stray = "<p" if language.name == "html" else ")"
+    assert language.is_prose or parse(f"{sample(language)}\n{stray}", language).n_errors > 0
 
 
 @pytest.mark.parametrize(
@@ -174,6 +189,17 @@ def test_region_at(name, drawn, region):
         ("javascript", "a = (b) / (c) / f(", "(", "code", 0),
         ("rust", 'let s = r#"a "(" b"# + f(', "(", "code", 0),
         ("cpp", 'auto s = R"(a " ( b)" + f(', "(", "code", 0),
+        ("lua", "--[[ it's (\n ( ]] f(", "(", "code", 0),
+        ("lua", "--[[ a\n", "", "comment", 0),
+        ("lua", "f(#t, [[it's (]], -- (\n", "(", "code", 0),
+        ("bash", "case ${x#(} in\n  a) f $# it\\'s {", "{", "code", 0),
+        ("ruby", "x =~ /[\"'(]/ + f(", "(", "code", 0),
+        ("ruby", "=begin\nit's (\n=end\nf(", "(", "code", 0),
+        ("csharp", 'f(@"C:\\", (', "((", "code", 0),
+        ("php", "# it's (\n#[A(1)] f(", "(", "code", 0),
+        ("yaml", "a: it's (\nb: 'it''s (' # (\n", "(", "code", 0),
+        ("sql", "f('it''s (', (", "((", "code", 0),
+        ("html", "<p title='a \"'>1) :) ", "", "code", 0),
         ("java", 'x = """\n  a " (\n""" + (', "(", "code", 0),
     ],
 )
@@ -194,6 +220,26 @@ def test_scanning_line_by_line_is_scanning_at_once(row, pieces):
     # An escaped line end inside a string is the one thing that a cut hides.
     if "\\\n" not in text:
         assert state == scan(text, row).state
+
+
+@given(st.sampled_from(ROWS), CODE, CODE)
+def test_a_state_read_on_is_that_of_the_scan(row, before, text):
+    state = state_after(before, row)
+    assert state == scan(before, row).state
+    assert state_after(text, row, state) == scan(text, row, state).state
+
+
+@each_language
+def test_offsets_count_code_points_whatever_bytes_they_take(language):
+    text = sample(language)
+    wide = text.replace("string_here", "łańcuch🐢").replace("comment_here", "uwaga🐢🐢")
+    at, wide_at = text.index("code_here"), wide.index("code_here")
+    for ask in (SyntaxTree.enclosing_block, SyntaxTree.enclosing_definition):
+        found, wide_found = ask(parse(text, language), at), ask(parse(wide, language), wide_at)
+        assert (found is None) == (wide_found is None)
+        if found is not None:
+            narrow = wide[wide_found.start : wide_found.end].replace("łańcuch🐢", "string_here")
+            assert narrow.replace("uwaga🐢🐢", "comment_here") == text[found.start : found.end]
 
 
 @given(st.sampled_from(ROWS), st.text(max_size=80), st.integers(0, 80))
@@ -228,3 +274,47 @@ def test_a_window_begins_at_the_left_edge_and_ends_with_a_line():
 def test_a_single_endless_line_is_cut():
     around = window("a" * 5_000_000, "b" * 5_000_000)
     assert len(around.text) == WINDOW_BEFORE + WINDOW_AFTER and not around.is_whole_start
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("at", [0, 10, 4_000, 9_000, 20_000])
+def test_surroundings_are_the_ends_of_the_halves(newline, at):
+    lines = [f"line {n}" for n in range(20_000)]
+    before, behind = newline.join(lines[:at]) + newline, newline.join(lines[at:])
+    found = surroundings(before + behind, len(before))
+    assert found == (unix(before)[-WINDOW_BEFORE - 1 :], unix(behind)[: WINDOW_AFTER + 1])
+
+
+def test_surroundings_of_empty_lines_with_two_characters_each():
+    before, behind = surroundings("\r\n" * 40_000, 40_000)
+    assert (before, behind) == ("\n" * (WINDOW_BEFORE + 1), "\n" * (WINDOW_AFTER + 1))
+
+
+@each_language
+def test_a_text_typed_into_parses_as_if_it_were_new(language):
+    rng = random.Random(language.name)
+    text = sample(language)
+    for _ in range(60):
+        at = rng.randrange(len(text) + 1)
+        end = min(len(text), at + rng.choice((0, 0, 1, 4, 40)))
+        copied = rng.randrange(len(text) + 1)
+        typed = "".join(rng.choices("ab (){}[]\"'`#/*\n:;=<>-\\🐢", k=rng.randint(0, 4)))
+        text = text[:at] + rng.choice((typed, text[copied : copied + 40])) + text[end:]
+        tree, new = SyntaxTree(text, language), answers(text, language)
+        assert tree.has_errors == (new[0] > 0)
+        places = range(0, len(text), 97)
+        assert (tree.n_errors, [tree.region_at(i) for i in places], [tree.enclosing_block(i) for i in places]) == new
+
+
+def answers(text: str, language: Language) -> tuple[int, list[str], list[Block | None]]:
+    """What a tree says that was made from the text alone, and of which `has_errors` was not asked first."""
+    places = range(0, len(text), 97)
+    tree = SyntaxTree(text, language)
+    regions, blocks = [tree.region_at(i) for i in places], [tree.enclosing_block(i) for i in places]
+    return tree.n_errors, regions, blocks
+
+
+def test_few_trees_are_kept():
+    for n in range(20):
+        assert not SyntaxTree(f"a{n} = {n}\n" * 50 * (n + 1), language("python")).has_errors
+    assert len(reparse._kept) <= reparse.N_KEPT

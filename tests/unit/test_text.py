@@ -1,6 +1,7 @@
 """Documents and positions: any Unicode, any line ends, all three encodings."""
 
 import re
+from bisect import bisect_right
 
 import pytest
 from hypothesis import given
@@ -88,3 +89,26 @@ def test_a_5_mb_line_is_no_trouble():
     text = "x" * 5_000_000 + "𝄞"
     assert document(text).position_at(len(text), "utf-16") == (0, 5_000_002)
     assert document(text).offset_at(0, 5_000_002, "utf-16") == len(text)
+
+
+@given(
+    text=ODD_TEXT, edits=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), ODD_TEXT), min_size=1, max_size=8)
+)
+def test_line_starts_after_edits_are_those_of_the_text(text, edits):
+    now = document(text)
+    for version, (a, b, new) in enumerate(edits, 2):
+        start, end = (now.position_at(min(offset, len(now.text)), "utf-32") for offset in sorted((a, b)))
+        now = now.apply([Edit(start, end, new)], version, "utf-32")
+        starts = document(now.text).line_starts
+        assert [*now.line_starts] == [*starts]
+        assert [now.line_of(i) for i in range(len(now.text) + 1)] == [
+            bisect_right(starts, i) - 1 for i in range(len(now.text) + 1)
+        ]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_line_starts_after_edits_far_apart(newline):
+    now = document(newline.join(f"line {n}" for n in range(5_000)))
+    for version, line in enumerate((10, 4_000, 4_001, 2, 4_999, 1_500, 700, 0), 2):
+        now = now.apply([Edit((line, 2), (line + 1, 0), f"x{newline}y{newline}{newline}")], version, "utf-16")
+        assert [*now.line_starts] == [*document(now.text).line_starts]

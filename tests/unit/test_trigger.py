@@ -237,6 +237,17 @@ def test_any_text_has_a_shape(text: str, offset: int, language: Language | None,
     assert shape.kind == "line" or multiline != "never"
 
 
+@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+def test_line_ends_make_no_difference_in_a_large_file(newline):
+    unit = "class A:\n    def f(a):\n        return g(a, [1, 2])\n\n    def g(a):\n        # why\n\n"
+    text = unit * 500
+    for offset in range(10_000, 10_000 + len(unit)):
+        before = text[:offset].replace("\n", newline)
+        assert decide(text.replace("\n", newline), len(before), ROWS["python"]) == decide(
+            text, offset, ROWS["python"]
+        )
+
+
 def test_a_large_file_costs_no_more_than_a_small_one():
     unit = 'def f(a):\n    """Doc."""\n    return g(a, [1, 2])\n\n\n'
     large = unit * 40_000 + "def g(a):\n    " + "\n\n\n" + unit * 40_000

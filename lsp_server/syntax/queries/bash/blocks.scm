@@ -1,0 +1,2 @@
+(compound_statement) @block
+(function_definition) @definition

@@ -1,0 +1,14 @@
+(block) @block
+(declaration_list) @block
+(enum_member_declaration_list) @block
+(accessor_list) @block
+(switch_body) @block
+(method_declaration) @definition
+(constructor_declaration) @definition
+(local_function_statement) @definition
+(property_declaration) @definition
+(class_declaration) @definition
+(struct_declaration) @definition
+(record_declaration) @definition
+(interface_declaration) @definition
+(enum_declaration) @definition

@@ -1,0 +1,2 @@
+(string_value) @string
+(comment) @comment

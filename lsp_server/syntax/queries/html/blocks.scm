@@ -1,0 +1,3 @@
+(element) @definition
+(script_element) @definition
+(style_element) @definition

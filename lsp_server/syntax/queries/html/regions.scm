@@ -1,0 +1,2 @@
+(quoted_attribute_value) @string
+(comment) @comment

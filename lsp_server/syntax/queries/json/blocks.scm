@@ -1,0 +1,2 @@
+(object) @block
+(pair value: (object)) @definition

@@ -1,0 +1,9 @@
+(block) @block
+(class_body) @block
+(enum_class_body) @block
+(when_expression) @block
+(lambda_literal) @block
+(function_declaration) @definition
+(class_declaration) @definition
+(object_declaration) @definition
+(companion_object) @definition

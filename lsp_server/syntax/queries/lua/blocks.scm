@@ -1,0 +1,2 @@
+(block) @block
+(function_declaration) @definition

@@ -1,0 +1,10 @@
+(compound_statement) @block
+(declaration_list) @block
+(enum_declaration_list) @block
+(switch_block) @block
+(function_definition) @definition
+(method_declaration) @definition
+(class_declaration) @definition
+(interface_declaration) @definition
+(trait_declaration) @definition
+(enum_declaration) @definition

@@ -1,0 +1,5 @@
+(string) @string
+(encapsed_string) @string
+(heredoc) @string
+(nowdoc) @string
+(comment) @comment

@@ -1,0 +1,9 @@
+(body_statement) @block
+(block_body) @block
+(then) @block
+(do) @block
+(begin) @block
+(method) @definition
+(singleton_method) @definition
+(class) @definition
+(module) @definition

@@ -1,0 +1,9 @@
+(block) @block
+(template_body) @block
+(case_block) @block
+(enum_body) @block
+(function_definition) @definition
+(class_definition) @definition
+(object_definition) @definition
+(trait_definition) @definition
+(enum_definition) @definition

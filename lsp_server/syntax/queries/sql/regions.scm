@@ -1,0 +1,3 @@
+((literal) @string (#match? @string "^['\"]"))
+(comment) @comment
+(marginalia) @comment

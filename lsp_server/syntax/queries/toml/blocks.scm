@@ -1,0 +1,2 @@
+(table) @definition
+(table_array_element) @definition

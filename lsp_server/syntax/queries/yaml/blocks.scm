@@ -1,0 +1,3 @@
+(block_mapping) @block
+(block_sequence) @block
+(block_mapping_pair value: (block_node)) @definition
