@@ -11,7 +11,11 @@ LOOK_AGAIN_S = 30
 
 
 def is_on_battery() -> bool:
-    """Whether the plug is out. False where there is no battery, or no way to tell."""
+    """Whether the plug is out, which switches off what nobody waits for.
+
+    That is looking ahead, branches, and warming beyond the near window. False where there is no battery, or no way
+    to tell.
+    """
     return _look(int(time.monotonic() // LOOK_AGAIN_S))
 
 

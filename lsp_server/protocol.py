@@ -59,6 +59,13 @@ class DidOpenParams(Lsp, frozen=True):
     text_document: TextDocumentItem
 
 
+class DidMoveCursorParams(Lsp, frozen=True):
+    """`kruk/didMoveCursor`, from editors that say so: somebody may soon type there."""
+
+    text_document: TextDocumentIdentifier
+    position: Position
+
+
 class ContentChange(Lsp, frozen=True):
     text: str
     range: Range | None = None

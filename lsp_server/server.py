@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from lsp_server.completion import recall
+from lsp_server.completion.recall import Recall
 from lsp_server.handlers import commands, configuration, inline_completion, status, sync
 from lsp_server.jsonrpc import (
     INVALID_REQUEST,
@@ -19,7 +22,10 @@ from lsp_server.jsonrpc import (
     Method,
     RpcError,
 )
-from lsp_server.model.worker import Status, Worker
+from lsp_server.model import states
+from lsp_server.model.states import States
+from lsp_server.model.worker import Status, Urgency, Worker
+from lsp_server.paths import CacheFolder
 from lsp_server.protocol import (
     ChatParams,
     Client,
@@ -27,6 +33,7 @@ from lsp_server.protocol import (
     DidChangeConfigurationParams,
     DidChangeParams,
     DidChangeWorkspaceFoldersParams,
+    DidMoveCursorParams,
     DidOpenParams,
     DocumentParams,
     ExecuteCommandParams,
@@ -38,6 +45,7 @@ from lsp_server.protocol import (
 from lsp_server.session import INITIALIZED_WITH, STARTED_WITH, LoaderFor, Session
 
 WATCH_PERIOD_S = 2.0
+KEEP_S = 2.0
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 _LSP_LEVELS = {logging.ERROR: 1, logging.WARNING: 2, logging.INFO: 3, logging.DEBUG: 4}
 
@@ -52,6 +60,8 @@ class Server:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._connection = Connection(reader, writer, self._route, lambda: self._end(None))
         self.session = Session(Worker(self._on_status), loader_for, self._connection.notify)
+        self.session.memory.states = States(CacheFolder("states", states.DISK_BYTES))
+        self.session.memory.recall = Recall(CacheFolder("documents", recall.DISK_BYTES))
         self._client = Client()
         self._is_initialized = False
         self._has_shown_failure: str | None = None
@@ -67,7 +77,14 @@ class Server:
             return await self._ended
         finally:
             logging.getLogger("lsp_server").removeHandler(forwarder)
+            await self._keep()
             self.session.worker.close()
+
+    async def _keep(self) -> None:
+        """Leave on disk what the next run can use; a model that is not there, or busy, must not delay the end."""
+        if self.session.worker.model:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(asyncio.wrap_future(self.session.keep(Urgency.COMPLETION)), KEEP_S)
 
     def _methods(self) -> dict[str, Method]:
         session = self.session
@@ -95,6 +112,9 @@ class Server:
             ),
             "workspace/executeCommand": Method(
                 ExecuteCommandParams, lambda p: commands.execute(session, self._client, p)
+            ),
+            "kruk/didMoveCursor": Method(
+                DidMoveCursorParams, lambda p: sync.did_move_cursor(session, self._client, p)
             ),
             "kruk/status": Method(None, lambda _: status.as_dict(session)),
             "kruk/lastCompletion": Method(None, lambda _: status.last_completion(session)),

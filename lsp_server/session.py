@@ -6,29 +6,50 @@ Knows nothing of JSON-RPC: what it has to say to the client goes through `Sessio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from lsp_server import power
 from lsp_server import settings as settings_module
-from lsp_server.completion.pipeline import CompletionRequest, Memory, complete
+from lsp_server.completion import idle
+from lsp_server.completion.job import Flight
+from lsp_server.completion.pipeline import Memory, complete
+from lsp_server.completion.recall import key_of
+from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace
-from lsp_server.model.worker import Loader, Worker
+from lsp_server.model import registry
+from lsp_server.model.catalogue import DEFAULT_MODEL
+from lsp_server.model.worker import Loader, Urgency, Worker
 from lsp_server.settings import Settings
 from lsp_server.text import Document
 
 STARTED_WITH, INITIALIZED_WITH, CONFIGURED_WITH, CHOSEN = range(4)  # where settings come from, weakest first
 
+JOIN_PERIOD_S = 0.01
+KEEP_AFTER_S = 60.0  # of rest: a state that has changed is some 12 MB to write
+LINGER_S = 0.3  # so long a cancelled completion goes on, behind everything that somebody waits for
+
 LoaderFor: TypeAlias = Callable[[Settings], Loader]
 
 
 @dataclass
-class Flight:
-    """One completion on its way. A newer one in the same document supersedes it."""
+class Run:
+    """A flight with the task that completes it, and how many requests wait for it."""
 
+    flight: Flight
     task: asyncio.Task[str]
-    is_superseded: bool = False
+    n_waiting: int = 0
+
+    def cancel(self) -> None:
+        """Stop it; what it has evaluated is kept."""
+        self.task.cancel()
+
+    def cancel_unless_waited_for(self) -> None:
+        """Stop it when nobody has joined it meanwhile."""
+        if not self.n_waiting:
+            self.cancel()
 
 
 @dataclass
@@ -47,9 +68,11 @@ class Session:
     n_accepted: int = 0
     is_shut_down: bool = False
     _layers: list[Any] = field(default_factory=lambda: [None, None, None, {}])
-    _ahead: asyncio.Future[str] | None = None
-    _ahead_of: tuple[str, str, int] | None = None
-    _flights: dict[str, Flight] = field(default_factory=dict)
+    _runs: dict[str, Run] = field(default_factory=dict)  # what was asked for last in each document
+    _ahead: Run | None = None  # what may be asked for next
+    _branches: list[asyncio.Task[None]] = field(default_factory=list)
+    _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # done: superseded
+    _keeper: asyncio.TimerHandle | None = None
     _asked_for: tuple[Any, ...] | None = None
 
     # -- documents ----------------------------------------------------------------------------------------
@@ -61,11 +84,13 @@ class Session:
     def close(self, uri: str) -> None:
         """Forget a document and everything known about it."""
         self.documents.pop(uri, None)
-        self.memory.anchors.pop(uri, None)
-        self.memory.cache.forget(uri)
-        if flight := self._flights.pop(uri, None):
-            flight.is_superseded = True
-            flight.task.cancel()
+        self.memory.keep(uri)
+        self.memory.forget(uri)
+        self._supersede(uri)
+        if run := self._runs.pop(uri, None):
+            run.cancel()
+        if self._ahead and self._ahead.flight.request.document.uri == uri:
+            self._stop_looking_ahead()
 
     # -- settings and model -------------------------------------------------------------------------------
 
@@ -92,14 +117,11 @@ class Session:
             self.worker.load(self.loader_for(self.settings))
 
     def _forget_suggestions(self) -> None:
-        self.memory.cache.clear()
+        model = self.settings.model or registry.default_choice() or DEFAULT_MODEL
+        self.memory.forget_suggestions(key_of(self.settings, model))
         self._stop_looking_ahead()
-
-    def _stop_looking_ahead(self) -> None:
-        self._ahead_of = None
-        if self._ahead:
-            self._ahead.cancel()
-            self._ahead = None
+        for task in self._branches:
+            task.cancel()
 
     # -- completions --------------------------------------------------------------------------------------
 
@@ -109,30 +131,110 @@ class Session:
         self.last_trace = Trace(self.n_requests, uri, trigger)
         return self.last_trace
 
-    def look_ahead(self, request: CompletionRequest) -> None:
-        """Complete what comes next in idle time, into the cache; a newer look ahead takes this one's place."""
-        place = (request.document.uri, request.document.text, request.offset)
-        if place == self._ahead_of or power.is_on_battery():
-            return
-        self._stop_looking_ahead()
-        self._ahead_of = place
-        trace = Trace(0, request.document.uri, request.trigger)
-        self._ahead = asyncio.ensure_future(complete(request, self.settings, self.worker, self.memory, trace))
-
-    async def fly(self, uri: str, completion: Coroutine[Any, Any, str]) -> str | None:
-        """Run a completion, superseding the one under way in the same document. None when itself superseded."""
-        if self._ahead_of and self._ahead_of[0] != uri:  # it would take the KV cache from this document
-            self._stop_looking_ahead()
-        if previous := self._flights.get(uri):
-            previous.is_superseded = True
-            previous.task.cancel()
-        flight = self._flights[uri] = Flight(asyncio.ensure_future(completion))
+    async def suggest(self, request: CompletionRequest, trace: Trace) -> str | None:
+        """Complete a request; None when a newer one in the same document superseded it meanwhile."""
+        uri = request.document.uri
+        self._supersede(uri)
+        superseded = self._waiting[uri] = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(self._suggest(request, trace))
         try:
-            return await flight.task
+            await asyncio.wait({task, superseded}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            task.cancel()  # of no effect when it is done
+            if self._waiting.get(uri) is superseded:
+                del self._waiting[uri]
+        return task.result() if task.done() and not task.cancelled() else None
+
+    def _supersede(self, uri: str) -> None:
+        waiting = self._waiting.pop(uri, None)
+        if waiting and not waiting.done():
+            waiting.set_result(None)
+
+    async def _suggest(self, request: CompletionRequest, trace: Trace) -> str:
+        await self._join(request, trace)
+        run = self._runs[request.document.uri] = self._start(request, trace)
+        text = await self._wait_for(run)
+        self._keep_later()
+        if text:
+            self._prepare(run.flight, text)
+        return text
+
+    async def _wait_for(self, run: Run) -> str:
+        """Wait for a run. When the waiter is cancelled it goes on for a moment: the next key stroke may join it."""
+        run.n_waiting += 1
+        try:
+            return await asyncio.shield(run.task)
         except asyncio.CancelledError:
-            if flight.is_superseded:
-                return None
+            run.flight.leave()
+            if run.flight.job:
+                self.worker.set_urgency(run.flight.job, Urgency.PREFETCH)
+            asyncio.get_running_loop().call_later(LINGER_S, run.cancel_unless_waited_for)
             raise
         finally:
-            if self._flights.get(uri) is flight:
-                del self._flights[uri]
+            run.n_waiting -= 1
+
+    def _start(self, request: CompletionRequest, trace: Trace) -> Run:
+        flight = Flight(request, trace)
+        return Run(flight, asyncio.ensure_future(complete(flight, self.settings, self.worker, self.memory)))
+
+    async def _join(self, request: CompletionRequest, trace: Trace) -> None:
+        """Wait for work under way that the request can use, as long as it can; stop the rest."""
+        uri = request.document.uri
+        for run in filter(None, [self._runs.get(uri), self._ahead]):
+            if not run.task.done() and run.flight.serves(request):
+                run.n_waiting += 1
+                with trace.room("joined") as counts:
+                    counts["said"] = len(run.flight.said)
+                    while not run.task.done() and run.flight.serves(request):
+                        self._hurry(run.flight)
+                        await asyncio.wait({run.task}, timeout=JOIN_PERIOD_S)
+                run.n_waiting -= 1
+            if not run.flight.serves(request):
+                run.cancel()
+        if self._ahead and self._ahead.flight.request.document.uri != uri:
+            self._stop_looking_ahead()  # it would take the KV cache from this document
+
+    def _hurry(self, flight: Flight) -> None:
+        if flight.job:
+            self.worker.set_urgency(flight.job, Urgency.COMPLETION)
+
+    # -- in idle time -------------------------------------------------------------------------------------
+
+    def warm(self, request: CompletionRequest) -> None:
+        """Evaluate the prompt of a place where somebody may soon ask."""
+        is_asked = any(not run.task.done() for run in self._runs.values())
+        if not is_asked and not power.is_on_battery():
+            idle.warm(request, self.settings, self.worker, self.memory)
+
+    def _prepare(self, flight: Flight, text: str) -> None:
+        """While a suggestion is on screen: make the one that follows it, and the ones beside it."""
+        if power.is_on_battery():
+            return
+        following = flight.request.after_accepting(text)
+        if not (self._ahead and self._ahead.flight.request == following):
+            self._stop_looking_ahead()
+            self._ahead = self._start(following, Trace(0, following.document.uri, following.trigger))
+        if flight.outcome:
+            for task in self._branches:
+                task.cancel()
+            self._branches = [
+                asyncio.ensure_future(task) for task in idle.branches(flight.outcome, self.worker, self.memory)
+            ]
+            idle.put_anchor_anew(flight.outcome, self.settings, self.worker, self.memory)
+
+    def keep(self, urgency: Urgency) -> Future[None]:
+        """Leave on disk what the next run can use."""
+        for uri in self.documents:
+            self.memory.keep(uri)
+        return self.worker.submit(urgency, self.memory.states.flush)
+
+    def _keep_later(self) -> None:
+        """Do so once nobody has asked for anything for a while."""
+        if self._keeper:
+            self._keeper.cancel()
+        self._keeper = asyncio.get_running_loop().call_later(KEEP_AFTER_S, self.keep, Urgency.WARM)
+
+    def _stop_looking_ahead(self) -> None:
+        if self._ahead:
+            self._ahead.cancel()
+            self._ahead = None

@@ -2,7 +2,8 @@
 
 usage: python -m tests.fake_server SCRIPT.json
 The script: {"knows": [text, …], "says": text, "loadError": text, "loadSeconds": n}
-Serves three methods more, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`.
+Serves more methods, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`;
+and two that count: `fake/waiting`, `fake/passed`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ async def main() -> int:
     server.methods["fake/let"] = Method(None, lambda params: gate.let(params["n"]))
     server.methods["fake/open"] = Method(None, lambda _: gate.open())
     server.methods["fake/waiting"] = Method(None, lambda _: gate.n_waiting)
+    server.methods["fake/passed"] = Method(None, lambda _: gate.n_passed)
     return await server.run()
 
 

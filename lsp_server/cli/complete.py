@@ -12,8 +12,10 @@ import typer
 
 from lsp_server import settings as settings_module
 from lsp_server.cli.console import fail, out
-from lsp_server.completion.pipeline import CompletionRequest, Memory
+from lsp_server.completion.job import Flight
+from lsp_server.completion.pipeline import Memory
 from lsp_server.completion.pipeline import complete as run
+from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace
 from lsp_server.errors import KrukError
 from lsp_server.model.loading import loader_for
@@ -38,7 +40,7 @@ def complete(
         request = CompletionRequest(document, offset, str(path.resolve()), "invoked")
         trace = Trace(1, document.uri, "invoked")
         try:
-            text = asyncio.run(run(request, settings, worker, Memory(), trace))
+            text = asyncio.run(run(Flight(request, trace), settings, worker, Memory()))
         finally:
             worker.close()
     except KrukError as error:

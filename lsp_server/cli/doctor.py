@@ -86,7 +86,8 @@ def _look(model: str) -> Iterator[Finding]:
     yield _folder()
     yield from _models(model)
     yield from _editors()
-    yield _self_test(model)
+    yield _cache()
+    yield from _self_test(model)
 
 
 def _python() -> Finding:
@@ -141,6 +142,12 @@ def _folder() -> Finding:
     if not os.access(existing, os.W_OK):
         return Finding("Folder", "bad", f"{folder} cannot be written", "Set KRUK_HOME to a folder of your own")
     return Finding("Folder", "good", f"{folder}, {free} free")
+
+
+def _cache() -> Finding:
+    n_mib, folder = paths.cache_bytes() >> 20, paths.cache_dir()
+    text = f"{n_mib} MiB in {folder}: evaluated prompts and suggestions, readable by you only"
+    return Finding("Cache", "good", text)
 
 
 def _models(chosen: str) -> Iterator[Finding]:
@@ -205,17 +212,17 @@ def _is_old_neovim(version: str) -> bool:
     return numbers[0] == "0" and len(numbers) > 1 and numbers[1].isdigit() and int(numbers[1]) < 12
 
 
-def _self_test(model: str) -> Finding:
+def _self_test(model: str) -> Iterator[Finding]:
     """Start the server as an editor would, complete one line, and measure."""
     try:
         with tempfile.TemporaryDirectory(prefix="kruk-doctor-") as folder:
-            return _try_one(Path(folder).resolve(), model)
+            yield from _try_one(Path(folder).resolve(), model)
     except (KrukError, OSError, queue.Empty) as error:
         advice = error.hint if isinstance(error, KrukError) else ""
-        return Finding("Self-test", "bad", getattr(error, "what", "") or f"it failed: {error!r}", advice)
+        yield Finding("Self-test", "bad", getattr(error, "what", "") or f"it failed: {error!r}", advice)
 
 
-def _try_one(root: Path, model: str) -> Finding:
+def _try_one(root: Path, model: str) -> Iterator[Finding]:
     client = Client(root, {"model": model})
     try:
         states: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -223,7 +230,9 @@ def _try_one(root: Path, model: str) -> Finding:
         while (status := states.get(timeout=300))["state"] == "loading":
             pass
         if status["state"] == "error":
-            return Finding("Self-test", "bad", status["message"])
+            yield Finding("Self-test", "bad", status["message"])
+            return
+        yield Finding("KV cache", "good", client.request("kruk/status", None)["kvCache"])
         uri = client.open(root / "add.py", _SAMPLE + _SAMPLE_AFTER, "python")
         position = {"line": 1, "character": len("    return ")}
         params = {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 1}}
@@ -240,9 +249,10 @@ def _try_one(root: Path, model: str) -> Finding:
             speed = ""
         if not answer:
             reason = client.request("kruk/lastCompletion", None)["reason"]
-            return Finding("Self-test", "bad", f"no suggestion: {reason}", "Try another model")
+            yield Finding("Self-test", "bad", f"no suggestion: {reason}", "Try another model")
+            return
         text = answer["items"][0]["insertText"]
         times = f"answered in {answered_ms:.0f} ms, suggested in {took_ms:.0f} ms{speed}"
-        return Finding("Self-test", "good", f"`return ` → `{text}`; {times}")
+        yield Finding("Self-test", "good", f"`return ` → `{text}`; {times}")
     finally:
         client.close()

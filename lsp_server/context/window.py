@@ -11,6 +11,7 @@ while somebody waits.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 CHARS_PER_TOKEN = 3  # code, careful: real counts are checked when the prompt is made
@@ -21,15 +22,23 @@ NEAR_CHARS = 800  # about 200 tokens: a second and a half on two cores with a 0.
 NEAR_START_STEP_LINES = 8
 LEAST_NEAR_HEAD_CHARS = 200
 LONG_LINE_STEP = 512  # within an overlong line, edges move by so many characters
+AGED_TAIL_LINES = MAX_TAIL_LINES // 2  # past these a new anchor is prepared in idle time
+
+_CLOSERS = re.compile(r"[)\]}>\"'`]{1,8}[;:,]?[ \t]*(?=\r?\n|\Z)")
 
 
 @dataclass(frozen=True)
 class Window:
-    """Offsets into one text: start <= anchor <= cursor <= end."""
+    """Offsets into one text: start <= anchor <= cursor <= resume <= end.
+
+    Between cursor and resume stand closing brackets that an editor has put there; they come and go while
+    somebody types, and with them in the suffix all of it would be evaluated again each time.
+    """
 
     start: int
     anchor: int
     cursor: int
+    resume: int
     end: int
 
     def head(self, text: str) -> str:
@@ -41,8 +50,8 @@ class Window:
         return text[self.anchor : self.cursor]
 
     def suffix(self, text: str) -> str:
-        """Text from the cursor to the window's end."""
-        return text[self.cursor : self.end]
+        """Text behind the cursor, up to the window's end."""
+        return text[self.resume : self.end]
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,29 @@ class Anchored:
     near: Window
     head: str
 
+    def holds(self, text: str, cursor: int) -> bool:
+        """Whether the cursor is still near below the anchor, and nothing above it changed."""
+        anchor = self.window.anchor
+        return (
+            anchor <= cursor <= anchor + MAX_TAIL_CHARS
+            and text.startswith(self.head, self.window.start)
+            and text.count("\n", anchor, cursor) <= MAX_TAIL_LINES
+        )
+
+    def is_aged(self, text: str) -> bool:
+        """Whether the cursor has come so far from the anchor that it will soon be put anew."""
+        anchor, cursor = self.window.anchor, self.window.cursor
+        return cursor > anchor + MAX_TAIL_CHARS // 2 or text.count("\n", anchor, cursor) > AGED_TAIL_LINES
+
 
 def place(text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, before: Anchored | None) -> Anchored:
     """Put the windows: those before as long as they hold, else new ones with an anchor above the cursor."""
     n_chars = n_budget_tokens * CHARS_PER_TOKEN
-    end = _end(text, cursor, n_chars // SUFFIX_SHARE)
-    near_end = min(end, _end(text, cursor, NEAR_CHARS // SUFFIX_SHARE))
-    if before and _holds(before, text, cursor):
+    closers = _CLOSERS.match(text, cursor)
+    resume = closers.end() if closers else cursor
+    end = _end(text, resume, n_chars // SUFFIX_SHARE)
+    near_end = min(end, _end(text, resume, NEAR_CHARS // SUFFIX_SHARE))
+    if before and before.holds(text, cursor):
         start, near_start, anchor, head = before.window.start, before.near.start, before.window.anchor, before.head
     else:
         anchor = _anchor(text, cursor, anchor_lines)
@@ -68,16 +93,8 @@ def place(text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, befor
         n_near = max(NEAR_CHARS - NEAR_CHARS // SUFFIX_SHARE - n_tail, LEAST_NEAR_HEAD_CHARS)
         near_start = max(start, _start(text, anchor, n_near, NEAR_START_STEP_LINES))
         head = text[start:anchor]
-    return Anchored(Window(start, anchor, cursor, end), Window(near_start, anchor, cursor, near_end), head)
-
-
-def _holds(before: Anchored, text: str, cursor: int) -> bool:
-    """Whether the cursor is still near below the anchor, and nothing above it changed."""
-    anchor = before.window.anchor
-    return (
-        anchor <= cursor <= anchor + MAX_TAIL_CHARS
-        and text.startswith(before.head, before.window.start)
-        and text.count("\n", anchor, cursor) <= MAX_TAIL_LINES
+    return Anchored(
+        Window(start, anchor, cursor, resume, end), Window(near_start, anchor, cursor, resume, near_end), head
     )
 
 

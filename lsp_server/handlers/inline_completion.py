@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lsp_server import protocol
-from lsp_server.completion.pipeline import CompletionRequest, Trigger, complete
+from lsp_server.completion.request import CompletionRequest, Trigger
 from lsp_server.completion.trace import Trace
 from lsp_server.protocol import INVOKED, Client, CompletionParams, InlineCompletionParams
 from lsp_server.session import Session
@@ -65,11 +65,7 @@ async def completion(session: Session, client: Client, params: CompletionParams)
 async def _suggest(session: Session, document: Document, at: int, trigger: Trigger) -> tuple[str | None, Trace]:
     request = CompletionRequest(document, at, protocol.place_of(document.uri, session.roots), trigger)
     trace = session.new_trace(document.uri, trigger)
-    walk = complete(request, session.settings, session.worker, session.memory, trace)
-    text = await session.fly(document.uri, walk)
-    if text:
-        session.look_ahead(request.after_accepting(text))
-    return text, trace
+    return await session.suggest(request, trace), trace
 
 
 def _is_current(session: Session, document: Document, trace: Trace) -> bool:

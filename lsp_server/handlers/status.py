@@ -19,6 +19,7 @@ def as_dict(session: Session) -> dict[str, Any]:
         "message": message,
         "model": model.info.name if model else session.settings.model,
         "percent": status.percent,
+        "kvCache": model.info.memory_kind if model else None,
     }
 
 

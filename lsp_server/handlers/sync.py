@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 
 from lsp_server import protocol
+from lsp_server.completion.request import CompletionRequest
 from lsp_server.protocol import (
     Client,
     DidChangeParams,
     DidChangeWorkspaceFoldersParams,
+    DidMoveCursorParams,
     DidOpenParams,
     DocumentParams,
 )
@@ -37,6 +39,14 @@ def did_change(session: Session, client: Client, params: DidChangeParams) -> Non
 def did_close(session: Session, params: DocumentParams) -> None:
     """Forget a document."""
     session.close(params.text_document.uri)
+
+
+def did_move_cursor(session: Session, client: Client, params: DidMoveCursorParams) -> None:
+    """Make ready for typing at a place."""
+    if document := session.documents.get(params.text_document.uri):
+        at = protocol.offset(document, params.position, client)
+        path = protocol.place_of(document.uri, session.roots)
+        session.warm(CompletionRequest(document, at, path, "ahead"))
 
 
 def did_change_folders(session: Session, params: DidChangeWorkspaceFoldersParams) -> None:

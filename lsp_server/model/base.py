@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lsp_server.model.catalogue import Fim
+    from lsp_server.model.draft import Drafter
 
 Logits: TypeAlias = "npt.NDArray[np.float32]"
 TokenIds: TypeAlias = "npt.NDArray[np.int64]"
 Tell: TypeAlias = Callable[[int], None]  # takes percent, 0 to 100
 
-COMPLETION, NEAR, CHAT = 0, 1, 2  # the sequences of the KV cache
-N_SEQUENCES = 4
+COMPLETION, NEAR, CHAT, BRANCH, SPARE = range(5)  # the sequences of the KV cache
+N_SEQUENCES = 5
+MAX_LOGITS = 16  # rows that one evaluation can have logits of
 
 
 class Aborted(Exception):
@@ -92,6 +94,17 @@ class ModelInfo:
     bos: int | None  # the token id a prompt begins with, for the models that want one
     control_texts: tuple[str, ...]  # texts of tokens that must never be shown
     anchor_lines: int = 8
+    can_truncate: bool = True  # whether a sequence can lose its end; if not, it is only ever begun anew
+    n_window: int = 0  # tokens that its layers with a sliding window see; 0: it has none
+
+    @property
+    def memory_kind(self) -> str:
+        """What its KV cache can do, in words for people."""
+        if not self.can_truncate:
+            return "append only: every edit evaluates the prompt anew; no drafts, no second suggestions"
+        if self.n_window:
+            return f"sliding window of {self.n_window} tokens: prompts are not kept between runs"
+        return "full attention: everything evaluated can be reused"
 
 
 @dataclass(frozen=True)
@@ -102,11 +115,20 @@ class Evaluation:
     n_evaluated: int
 
 
+@dataclass(frozen=True)
+class SavedState:
+    """What a sequence held, and the bytes that put it back."""
+
+    token_ids: tuple[int, ...]
+    data: bytes | memoryview
+
+
 class Model(Protocol):
     """A loaded model. Every method but `abort` belongs to the one thread that owns it."""
 
     info: ModelInfo
     vocabulary: Vocabulary
+    drafter: Drafter
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of user text: never a control token, whatever the text says."""
@@ -117,17 +139,33 @@ class Model(Protocol):
     def is_end(self, token_id: int) -> bool:
         """Whether this token ends the output: end of text, of turn, or any token of the FIM format."""
 
-    def evaluate(self, sequence: int, token_ids: Sequence[int]) -> Evaluation:
-        """Make `sequence` hold exactly `token_ids` and have the logits of the last one. Raises Aborted."""
+    def evaluate(self, sequence: int, token_ids: Sequence[int], n_logits: int = 1) -> Evaluation:
+        """Make `sequence` hold exactly `token_ids` and have the logits of the last `n_logits`. Raises Aborted."""
 
     def n_missing(self, sequence: int, token_ids: Sequence[int]) -> int:
         """How many tokens `evaluate` would have to evaluate."""
 
-    def append(self, sequence: int, token_id: int) -> None:
-        """Evaluate one more token at the end of `sequence`. Raises Aborted, and then holds what it held."""
+    def copy(self, source: int, target: int, n_tokens: int) -> None:
+        """Make `target` hold the first `n_tokens` of `source`, sharing their cells."""
 
-    def logits(self) -> Logits:
-        """Logits (n_vocab,) after the newest token; a view that the next evaluation overwrites."""
+    def logits(self, row: int = -1) -> Logits:
+        """Logits (n_vocab,) of one row of the newest evaluation, -1 the last; a view that the next overwrites."""
+
+    @property
+    def state_key(self) -> bytes:
+        """Everything that a saved state depends on besides its tokens, as 32 bytes."""
+
+    def held(self, sequence: int) -> Sequence[int]:
+        """Token ids that a sequence holds; the next evaluation changes them."""
+
+    def save(self, sequence: int) -> SavedState | None:
+        """Copy what a sequence holds; None when that is nothing, or could not be cut once it is restored."""
+
+    def restore(self, sequence: int, state: SavedState) -> bool:
+        """Make a sequence hold a saved state, without logits; says whether it does, or else it is empty.
+
+        The bytes must be what `save` gave for this `state_key`: others may end the process.
+        """
 
     def abort(self) -> None:
         """Stop the running evaluation as soon as possible. May be called from any thread."""

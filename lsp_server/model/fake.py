@@ -7,13 +7,15 @@ test can count what was evaluated. With a gate, every evaluation waits until the
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lsp_server.model.base import N_SEQUENCES, Aborted, Evaluation, FimIds, Logits, ModelInfo, Vocabulary
+from lsp_server.model.base import N_SEQUENCES, Aborted, Evaluation, FimIds, Logits, ModelInfo, SavedState, Vocabulary
 from lsp_server.model.catalogue import Fim
+from lsp_server.model.draft import Drafter
 
 PREFIX, SUFFIX, MIDDLE, END, START_TURN, END_TURN = range(256, 262)
 _CONTROL = {
@@ -31,7 +33,7 @@ class Gate:
     def __init__(self) -> None:
         self._passes = threading.Semaphore(0)
         self.is_closed = False
-        self.n_waiting = 0
+        self.n_waiting = self.n_passed = 0
 
     def close(self) -> None:
         """From now on every evaluation waits."""
@@ -53,6 +55,7 @@ class Gate:
             while self.is_closed and not self._passes.acquire(timeout=0.005):
                 if is_aborted.is_set():
                     raise Aborted
+            self.n_passed += 1
         finally:
             self.n_waiting -= 1
 
@@ -60,8 +63,11 @@ class Gate:
 class FakeModel:
     """A `Model` (see base.py) whose tokens are bytes and whose next token is the next byte of its answer."""
 
-    def __init__(self, answer: Answer, *, has_fim: bool = True, gate: Gate | None = None) -> None:
-        self._answer = answer
+    def __init__(
+        self, answer: Answer, *, second: Answer | None = None, has_fim: bool = True, gate: Gate | None = None
+    ) -> None:
+        """second: what it would nearly as soon say."""
+        self._answer, self._second = answer, second
         self._gate = gate or Gate()
         self._is_aborted = threading.Event()
         self._held: list[list[int]] = [[] for _ in range(N_SEQUENCES)]
@@ -79,6 +85,8 @@ class FakeModel:
             bos=None,
             control_texts=tuple(_CONTROL),
         )
+        self.drafter = Drafter()
+        self.state_key = bytes(32)
 
     def tokenize(self, text: str) -> list[int]:
         """One token for each byte."""
@@ -92,7 +100,7 @@ class FakeModel:
         """Every control token ends the output."""
         return token_id >= 256
 
-    def evaluate(self, sequence: int, token_ids: Sequence[int]) -> Evaluation:
+    def evaluate(self, sequence: int, token_ids: Sequence[int], n_logits: int = 1) -> Evaluation:
         """Hold exactly these tokens."""
         self._gate.pass_through(self._is_aborted)
         if self._is_aborted.is_set():
@@ -110,18 +118,36 @@ class FakeModel:
             n_same += 1
         return len(token_ids) - n_same
 
-    def append(self, sequence: int, token_id: int) -> None:
-        """One more token."""
-        self.evaluate(sequence, [*self._held[sequence], token_id])
+    def copy(self, source: int, target: int, n_tokens: int) -> None:
+        """Hold the beginning of another sequence."""
+        self._held[target] = self._held[source][:n_tokens]
 
-    def logits(self) -> Logits:
+    def logits(self, row: int = -1) -> Logits:
         """All for the next byte of the answer to what the sequence holds; the end token when it is said."""
         sequence, length = self._at
-        held = self._held[sequence][:length]
+        held = self._held[sequence][: length + row + 1]
         logits = np.zeros(self.info.n_vocab, dtype=np.float32)
-        logits[self._next(held)] = 10.0
+        if self._second and (second := _next(self._second, held)) != END:
+            logits[second] = 9.5
+        logits[_next(self._answer, held)] = 10.0
         logits[END] += 1.0
         return logits
+
+    def held(self, sequence: int) -> list[int]:
+        """The mirror itself."""
+        return self._held[sequence]
+
+    def save(self, sequence: int) -> SavedState | None:
+        """Four bytes for each token."""
+        held = self._held[sequence]
+        return SavedState(tuple(held), array("i", held).tobytes()) if held else None
+
+    def restore(self, sequence: int, state: SavedState) -> bool:
+        """Hold what the bytes say: a state whose tokens are others is damaged."""
+        held = list(array("i", state.data))
+        is_sound = held == list(state.token_ids)
+        self._held[sequence] = held if is_sound else []
+        return is_sound
 
     def abort(self) -> None:
         """Stop at the gate."""
@@ -134,14 +160,15 @@ class FakeModel:
     def close(self) -> None:
         """Nothing to free."""
 
-    def _next(self, held: list[int]) -> int:
-        """Return the token after `held`."""
-        names = {i: text for text, i in _CONTROL.items()}
-        said = b"".join(names[i].encode() if i >= 256 else bytes([i]) for i in held)
-        whole = said.decode("utf-8", "ignore")
-        n_dangling = len(said) - len(whole.encode())  # bytes of a character that is not complete yet
-        rest = self._answer(whole).encode()[n_dangling:]
-        return rest[0] if rest else END
+
+def _next(answer: Answer, held: list[int]) -> int:
+    """Return the token after `held`."""
+    names = {i: text for text, i in _CONTROL.items()}
+    said = b"".join(names[i].encode() if i >= 256 else bytes([i]) for i in held)
+    whole = said.decode("utf-8", "ignore")
+    n_dangling = len(said) - len(whole.encode())  # bytes of a character that is not complete yet
+    rest = answer(whole).encode()[n_dangling:]
+    return rest[0] if rest else END
 
 
 def knowing(*texts: str) -> Answer:

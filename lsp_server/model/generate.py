@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from lsp_server.model.base import Evaluation, Model
+from lsp_server.model.base import Evaluation, Logits, Model
 from lsp_server.model.worker import Steps, persist
 
 MAX_WORD_TOKENS = 4  # each one given back costs a step of its own
+NEGLIGIBLE = 20.0  # a logit so much below the largest adds nothing to a probability
 
 StopRule: TypeAlias = Callable[[str], bool]  # hears each new piece of the text; True ends it
 
@@ -23,47 +26,141 @@ class Prompt:
     given_back: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Step:
+    """One token of the output with its log probability, and the runner-up in its place (-1: there was none).
+
+    Probabilities are among the tokens that were allowed there.
+    """
+
+    token_id: int
+    logprob: float
+    rival_id: int = -1
+    rival_logprob: float = -math.inf
+
+
 @dataclass
 class Generation:
     """What came out. `text` does not hold the owed bytes."""
 
     text: str = ""
     ended_by: str = ""  # "model", "rule", "length"
-    n_tokens: int = 0
+    steps: list[Step] = field(default_factory=list)
     evaluation: Evaluation = field(default_factory=lambda: Evaluation(0, 0))
+    n_evaluations: int = 0  # of the model, after the prompt's
+    n_drafted: int = 0
+    n_drafted_right: int = 0
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the output."""
+        return len(self.steps)
 
 
 def generate(
-    model: Model, sequence: int, prompt: Prompt, n_most: int, stop: StopRule, must_begin: bool = False
+    model: Model,
+    sequence: int,
+    prompt: Prompt,
+    n_most: int,
+    stop: StopRule,
+    *,
+    must_begin: bool = False,
+    is_line: bool = False,
+    forced: Sequence[int] = (),
+    hints: Sequence[int] = (),
 ) -> Steps[Generation]:
     """Continue the prompt greedily by at most `n_most` tokens.
 
-    Yields after every token, so that a more urgent job can run. With `must_begin` the first token after the
-    owed bytes is never one that ends the output. Text is cut at whole characters.
+    Yields before every evaluation, so that a more urgent job can run; whatever that one did to the sequence
+    is put right by the next evaluation. With `must_begin` the first token after the owed bytes is never one
+    that ends the output. `is_line`: `stop` ends it with a line, so that no more is drafted. `forced`: tokens
+    the output begins with. `hints`: token ids that it may repeat, beside the prompt's. Text is cut at whole
+    characters.
     """
-    out = Generation()
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    given_back = prompt.given_back
-    owed = b"".join(model.vocabulary.pieces[i] for i in given_back)
-    out.evaluation = yield from persist(lambda: model.evaluate(sequence, prompt.token_ids))
-    for _ in range(n_most):
-        token_id = _best_owed(model, owed, given_back) if owed else _best(model, must_begin and not out.text)
-        if token_id is None or model.is_end(token_id):
-            out.ended_by = "model"
+    writer = _Writer(model, prompt, stop)
+    out = writer.out
+    known = [*prompt.token_ids, *hints]
+    draft: list[int] = []
+    n_matched = 0
+
+    def evaluate() -> Evaluation:
+        started = time.perf_counter()
+        width = len(draft) + 1
+        evaluation = model.evaluate(sequence, [*writer.ids, *draft], width)
+        if evaluation.n_evaluated == width:
+            model.drafter.measured(width, (time.perf_counter() - started) * 1e3)
+        return evaluation
+
+    for token_id in forced:
+        if writer.take(Step(token_id, 0.0)):
             return out
-        piece = model.vocabulary.pieces[token_id]
-        new = decoder.decode(piece[len(owed) :])
-        out.text += new
-        owed = owed[len(piece) :]
-        given_back = given_back[1:]
-        out.n_tokens += 1
-        if new and stop(new):
-            out.ended_by = "rule"
+    out.evaluation = yield from persist(evaluate)
+    while out.n_tokens < n_most:
+        step = writer.choose(model.logits(-1 - len(draft)), must_begin and not out.text)
+        if draft:
+            is_right = draft.pop(0) == step.token_id
+            model.drafter.tested(n_matched, is_right)
+            out.n_drafted_right += is_right
+            if not is_right:
+                draft.clear()
+        else:
+            is_right = False
+        if writer.take(step):
             return out
-        yield from persist(lambda token_id=token_id: model.append(sequence, token_id))  # type: ignore[misc]
+        if is_right:  # its logits are here already
+            continue
+        if model.info.can_truncate and not writer.owed:
+            found, n_matched = model.drafter.propose(writer.ids, known)
+            draft += _first_line(model, found) if is_line else found
+            out.n_drafted += len(draft)
         yield
+        yield from persist(evaluate)
+        out.n_evaluations += 1
     out.ended_by = "length"
     return out
+
+
+class _Writer:
+    """Puts tokens together to the output, and pays with their first bytes what is owed."""
+
+    def __init__(self, model: Model, prompt: Prompt, stop: StopRule) -> None:
+        self.out = Generation()
+        self.ids = [*prompt.token_ids]
+        self.owed = b"".join(model.vocabulary.pieces[i] for i in prompt.given_back)
+        self._given_back = prompt.given_back
+        self._model, self._stop = model, stop
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def choose(self, logits: Logits, no_end: bool) -> Step:
+        """Return the next token; -1 when there is none."""
+        if self.owed:
+            return _best_owed(self._model, logits, self.owed, self._given_back)
+        return _best(self._model, logits, no_end)
+
+    def take(self, step: Step) -> bool:
+        """Add a token; says whether it ends the output."""
+        out = self.out
+        if step.token_id < 0 or self._model.is_end(step.token_id):
+            out.ended_by = "model"
+            return True
+        piece = self._model.vocabulary.pieces[step.token_id]
+        new = self._decoder.decode(piece[len(self.owed) :])
+        self.owed, self._given_back = self.owed[len(piece) :], self._given_back[1:]
+        self.ids.append(step.token_id)
+        out.text += new
+        out.steps.append(step)
+        if new and self._stop(new):
+            out.ended_by = "rule"
+            return True
+        return False
+
+
+def _first_line(model: Model, draft: Sequence[int]) -> list[int]:
+    """Tokens up to the first one with a new line in it: what comes behind it will not be asked for."""
+    for n, token_id in enumerate(draft, 1):
+        if b"\n" in model.vocabulary.pieces[token_id]:
+            return list(draft[:n])
+    return list(draft)
 
 
 def heal(model: Model, text: str) -> tuple[list[int], tuple[int, ...]]:
@@ -100,27 +197,53 @@ def _is_blank(piece: bytes) -> bool:
     return not piece.strip(b" \t")
 
 
-def _best_owed(model: Model, owed: bytes, given_back: Sequence[int]) -> int | None:
-    """Return the likeliest token that agrees with the owed bytes; None when there is none.
+def _best_owed(model: Model, logits: Logits, owed: bytes, given_back: Sequence[int]) -> Step:
+    """Return the likeliest token that agrees with the owed bytes; -1 when there is none.
 
     White space may be cut anywhere, since its last space belongs to what follows. A word may go on in a longer
     token, or as the tokenizer cut it; any other beginning of it (` ` of ` b`) is likely and leads nowhere.
     """
-    logits = model.logits()
-    longer = model.vocabulary.covering(owed)
-    candidates = list(model.vocabulary.beginning(owed) if _is_blank(owed) else given_back[:1])
-    if len(longer):
-        candidates.append(int(longer[logits[longer].argmax()]))
-    return max(candidates, key=lambda i: logits[i]) if candidates else None
+    import numpy as np
+
+    shorter = model.vocabulary.beginning(owed) if _is_blank(owed) else list(given_back[:1])
+    allowed = np.union1d(model.vocabulary.covering(owed), np.asarray(shorter, dtype=np.int64))
+    if not len(allowed):
+        return Step(-1, 0.0)
+    best, rival = _two_best(logits[allowed])
+    return Step(int(allowed[best.at]), best.logprob, int(allowed[rival.at]) if rival.at >= 0 else -1, rival.logprob)
 
 
-def _best(model: Model, no_end: bool) -> int:
+def _best(model: Model, logits: Logits, no_end: bool) -> Step:
     """Return the likeliest token; with `no_end` the likeliest of those that do not end the output."""
-    logits = model.logits()
-    best = int(logits.argmax())
-    if no_end and model.is_end(best):
+    best, rival = _two_best(logits)
+    if no_end and model.is_end(best.at):
         logits = logits.copy()
-        while model.is_end(best):
-            logits[best] = -float("inf")
-            best = int(logits.argmax())
-    return best
+        while model.is_end(best.at):
+            logits[best.at] = -math.inf
+            best, rival = _two_best(logits)
+    return Step(best.at, best.logprob, rival.at, rival.logprob)
+
+
+class _Likely(NamedTuple):
+    at: int
+    logprob: float
+
+
+def _two_best(logits: Logits) -> tuple[_Likely, _Likely]:
+    """Index and log probability of the two largest logits; the second has index -1 when there is one only."""
+    import numpy as np
+
+    best = int(logits.argmax())
+    top = float(logits[best])
+    near = logits[logits > top - NEGLIGIBLE]
+    log_sum = float(np.log(np.exp(near - top).sum()))
+    if len(logits) < 2:
+        return _Likely(best, -log_sum), _Likely(-1, -math.inf)
+    rest = near[near < top]
+    if len(near) - len(rest) > 1:  # several are equally likely
+        second = int(np.flatnonzero(logits == top)[1])
+    elif len(rest):
+        second = int(np.flatnonzero(logits == rest.max())[0])
+    else:
+        return _Likely(best, -log_sum), _Likely(-1, -math.inf)
+    return _Likely(best, -log_sum), _Likely(second, float(logits[second]) - top - log_sum)

@@ -10,39 +10,53 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
-# libgomp reads these when it is loaded. A spinning thread at a barrier costs a busy neighbour its core, and
-# us ours; and a failed assertion must not start a debugger.
+# OpenMP reads these when it is loaded. A thread that sleeps at each barrier makes two threads as slow as one; one
+# that spins for long costs a busy neighbour its core, and us ours. So it spins for some 50 microseconds (libgomp),
+# and where that cannot be said it sleeps. And a failed assertion must not start a debugger.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 import llama_cpp as lib
 import numpy as np
 
+from lsp_server import __version__
 from lsp_server.errors import ModelLoadError
+from lsp_server.model import memory
 from lsp_server.model.base import (
+    MAX_LOGITS,
     N_SEQUENCES,
     Aborted,
     Evaluation,
     FimIds,
     Logits,
     ModelInfo,
+    SavedState,
     Tell,
     Vocabulary,
 )
 from lsp_server.model.catalogue import Fim
+from lsp_server.model.draft import WIDTHS, Drafter
 from lsp_server.model.registry import LocatedModel
+from lsp_server.model.states import fingerprint
+from lsp_server.model.threads import Threads, choose
 
 N_BATCH = 512  # a larger batch ends the process: llama_decode asserts it
 N_UBATCH = 64  # what an abort loses at most; 64 evaluates as fast as 512 on two cores (docs/log.md)
-N_OUTPUTS = 16
 
 _NOT_ENOUGH_CELLS, _ABORTED = 1, 2  # return codes of llama_decode
 _CONTROL, _USER_DEFINED = lib.LLAMA_TOKEN_ATTR_CONTROL, lib.LLAMA_TOKEN_ATTR_USER_DEFINED
+
+_Bytes = ctypes.POINTER(ctypes.c_uint8)
 
 _log: deque[str] = deque(maxlen=20)
 
@@ -62,7 +76,10 @@ def build_info() -> str:
 
 
 def load(located: LocatedModel, n_ctx: int, n_threads: int, tell: Tell, keep_on: Callable[[], bool]) -> Llama:
-    """Load a model. `tell` hears the percent; loading stops when `keep_on` says no. Raises ModelLoadError."""
+    """Load a model. `tell` hears the percent; loading stops when `keep_on` says no. Raises ModelLoadError.
+
+    n_threads: 0 chooses by measuring, and goes on measuring.
+    """
     return Llama(located, n_ctx, n_threads, tell, keep_on)
 
 
@@ -78,13 +95,14 @@ class Llama:
         _log.clear()
         try:
             self._load_weights(str(located.path), tell, keep_on)
-            self._make_context(n_ctx, n_threads)
+            self._make_context(n_ctx, n_threads or memory.default_threads())
         except BaseException:
             self.close()
             raise
         self._n_vocab: int = lib.llama_vocab_n_tokens(self._vocab)
         self._held: list[list[int]] = [[] for _ in range(N_SEQUENCES)]
-        self._logits_of: tuple[int, int] | None = None  # (sequence, length) whose logits are in the buffer
+        self._logits_of: tuple[int, int, int] | None = None  # (sequence, length, rows) that are in the buffer
+        self._threads: Threads | None = None
         self.vocabulary = Vocabulary([self._piece(i) for i in range(self._n_vocab)])
         self._control = self._control_ids()
         self._by_text = {self._text(i): i for i in self._control}
@@ -96,15 +114,17 @@ class Llama:
             path=located.path,
             n_vocab=self._n_vocab,
             n_ctx=lib.llama_n_ctx(self._ctx),
-            n_threads=n_threads,
+            n_threads=n_threads or self._choose_threads(located),
             is_instruct=located.is_instruct,
             chat_family=located.family.chat if located.family else None,
             fim=fim,
             bos=lib.llama_vocab_bos(self._vocab) if lib.llama_vocab_get_add_bos(self._vocab) else None,
             control_texts=tuple(text for text in self._by_text if len(text) > 4),
             anchor_lines=fim.format.anchor_lines if fim else 8,
+            can_truncate=self._warm_up(),
+            n_window=max(0, lib.llama_model_n_swa(self._model)),
         )
-        self._warm_up()
+        self.drafter = Drafter(self._measure(WIDTHS))
 
     # -- what a Model offers ------------------------------------------------------------------------------
 
@@ -131,31 +151,79 @@ class Llama:
         """Whether the output ends with this token."""
         return token_id in self._ends
 
-    def evaluate(self, sequence: int, token_ids: Sequence[int]) -> Evaluation:
+    def evaluate(self, sequence: int, token_ids: Sequence[int], n_logits: int = 1) -> Evaluation:
         """Make `sequence` hold exactly `token_ids`, reusing the longest common prefix. Raises Aborted."""
-        held = self._held[sequence]
-        n_same = _common(held, token_ids)
-        if n_same == len(held) == len(token_ids) and self._logits_of == (sequence, n_same):
+        wanted = list(token_ids)
+        n_same = _common(self._held[sequence], wanted)
+        if n_same == len(self._held[sequence]) == len(wanted) and self._has_logits(sequence, n_same, n_logits):
             return Evaluation(n_same, 0)
-        n_same = min(n_same, len(token_ids) - 1)  # at least one token, for its logits
+        n_same = min(n_same, len(wanted) - n_logits)
         self._truncate(sequence, n_same)
-        n_same = len(self._held[sequence])
-        for start in range(n_same, len(token_ids), N_BATCH):
-            self._decode(sequence, token_ids[start : start + N_BATCH])
-        return Evaluation(n_same, len(token_ids) - n_same)
+        start = n_same = len(self._held[sequence])
+        while start < len(wanted):
+            n_left = len(wanted) - start
+            n = n_left if n_left <= N_BATCH else min(N_BATCH, n_left - n_logits)  # all logits in the last batch
+            self._decode(sequence, wanted[start : start + n], n_logits if n == n_left else 1)
+            start += n
+        return Evaluation(n_same, len(wanted) - n_same)
 
     def n_missing(self, sequence: int, token_ids: Sequence[int]) -> int:
         """How many tokens `evaluate` would have to evaluate."""
-        return len(token_ids) - min(_common(self._held[sequence], token_ids), len(token_ids) - 1)
+        return len(token_ids) - min(_common(self._held[sequence], list(token_ids)), len(token_ids) - 1)
 
-    def append(self, sequence: int, token_id: int) -> None:
-        """Evaluate one more token. Raises Aborted."""
-        self._decode(sequence, (token_id,))
+    def copy(self, source: int, target: int, n_tokens: int) -> None:
+        """Share the first cells of one sequence with another; nothing is copied but their numbers."""
+        if not self.info.can_truncate:
+            return  # a state cannot be cut: the target evaluates what it needs
+        self._truncate(target, 0)
+        n = min(n_tokens, len(self._held[source]))
+        lib.llama_memory_seq_cp(self._memory, source, target, 0, n)
+        self._held[target] = self._held[source][:n]
 
-    def logits(self) -> Logits:
-        """Logits (n_vocab,) of the newest token; a view into llama.cpp's buffer."""
-        pointer = lib.llama_get_logits_ith(self._ctx, -1)
+    def logits(self, row: int = -1) -> Logits:
+        """Logits (n_vocab,) of a row of the newest evaluation; a view into llama.cpp's buffer."""
+        pointer = lib.llama_get_logits_ith(self._ctx, row)
         return np.ctypeslib.as_array(pointer, shape=(self._n_vocab,))
+
+    @cached_property
+    def state_key(self) -> bytes:
+        """Of the weights, this llama.cpp and this Kruk, which decides how the context is made."""
+        try:
+            weights = fingerprint(self.info.path)
+        except OSError:  # deleted meanwhile: no state is found, and none will be
+            weights = os.urandom(32)
+        versions = f"{__version__} {lib.__version__} {lib.llama_version().decode()}"
+        return blake2b(versions.encode() + weights, digest_size=32).digest()
+
+    def held(self, sequence: int) -> list[int]:
+        """The mirror itself."""
+        return self._held[sequence]
+
+    def save(self, sequence: int) -> SavedState | None:
+        """Copy the cells of a sequence."""
+        held = self._held[sequence]
+        if not held or not self.info.can_truncate or 0 < self.info.n_window <= len(held):
+            return None  # layers with a sliding window only give what is in it, which cannot be cut
+        data = np.empty(lib.llama_state_seq_get_size(self._ctx, sequence), dtype=np.uint8)
+        n = lib.llama_state_seq_get_data(self._ctx, data.ctypes.data_as(_Bytes), len(data), sequence)
+        return SavedState(tuple(held), data.data) if n == len(data) else None
+
+    def restore(self, sequence: int, state: SavedState) -> bool:
+        """Put saved cells into a sequence, in place of others' when there is no room."""
+        self._truncate(sequence, 0)
+        n, data = len(state.token_ids), np.frombuffer(state.data, dtype=np.uint8)
+        if n <= self.info.n_ctx:
+            arguments = (self._ctx, data.ctypes.data_as(_Bytes), len(data), sequence)
+            n_read = lib.llama_state_seq_set_data(*arguments)
+            if not n_read and self._forget_others(sequence):
+                n_read = lib.llama_state_seq_set_data(*arguments)
+            first = lib.llama_memory_seq_pos_min(self._memory, sequence)
+            last = lib.llama_memory_seq_pos_max(self._memory, sequence)
+            if (n_read, first, last) == (len(data), 0, n - 1):
+                self._held[sequence] = list(state.token_ids)
+                return True
+            lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return False
 
     def abort(self) -> None:
         """Stop the running evaluation at the next node of its graph."""
@@ -189,24 +257,32 @@ class Llama:
             lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
             held.clear()
 
-    def _decode(self, sequence: int, token_ids: Sequence[int]) -> None:
-        """Evaluate up to N_BATCH tokens at the end of a sequence; logits for the last one."""
+    def _has_logits(self, sequence: int, length: int, n_logits: int) -> bool:
+        if self._logits_of is None:
+            return False
+        return self._logits_of[:2] == (sequence, length) and self._logits_of[2] >= n_logits
+
+    def _decode(self, sequence: int, token_ids: Sequence[int], n_logits: int) -> None:
+        """Evaluate up to N_BATCH tokens at the end of a sequence; logits for the last `n_logits`."""
         held, n = self._held[sequence], len(token_ids)
         start = len(held)
         self._tokens[:n] = token_ids
         self._positions[:n] = range(start, start + n)
         self._wants_logits[:n] = 0
-        self._wants_logits[n - 1] = 1
+        self._wants_logits[n - n_logits : n] = 1
         for i in range(n):
             self._batch.seq_id[i][0] = sequence
         self._batch.n_tokens = n
         self._logits_of = None
+        began = time.perf_counter()
         code = lib.llama_decode(self._ctx, self._batch)
         if code == _NOT_ENOUGH_CELLS and self._forget_others(sequence):
             code = lib.llama_decode(self._ctx, self._batch)
         if code == 0:
             held.extend(token_ids)
-            self._logits_of = (sequence, len(held))
+            self._logits_of = (sequence, len(held), n_logits)
+            if self._threads and (n_threads := self._threads.told(n, (time.perf_counter() - began) * 1e3)):
+                lib.llama_set_n_threads(self._ctx, n_threads, n_threads)
             return
         if code == _ABORTED:  # finished ubatches stay: learn how far it came
             n_kept = lib.llama_memory_seq_pos_max(self._memory, sequence) + 1
@@ -260,7 +336,7 @@ class Llama:
         params.n_ctx = n_ctx
         params.n_batch, params.n_ubatch = N_BATCH, N_UBATCH
         params.n_seq_max, params.kv_unified = N_SEQUENCES, True
-        params.n_outputs_max = N_OUTPUTS  # the buffer for logits is 300 MB otherwise
+        params.n_outputs_max = MAX_LOGITS  # the buffer for logits is 300 MB otherwise
         params.n_threads = params.n_threads_batch = n_threads
         # strlen of our two bytes is 0 (go on) or 1 (abort): a native callback, since a Python one would be
         # called with the GIL for every node of the graph.
@@ -281,11 +357,42 @@ class Llama:
         self._wants_logits = np.ctypeslib.as_array(self._batch.logits, (N_BATCH,))
         np.ctypeslib.as_array(self._batch.n_seq_id, (N_BATCH,))[:] = 1
 
-    def _warm_up(self) -> None:
-        """Pay for page faults and the reservation of the graph before the first request does."""
+    def _choose_threads(self, located: LocatedModel) -> int:
+        """Measure how many threads are fastest, or know it from before; from now on it may change."""
+
+        def measure(n_threads: int, n_tokens: int) -> float:
+            lib.llama_set_n_threads(self._ctx, n_threads, n_threads)
+            began = time.perf_counter()
+            self._decode(0, [0] * n_tokens, 1)
+            ms = (time.perf_counter() - began) * 1e3
+            self._truncate(0, 0)
+            return ms
+
+        n_most, header = memory.default_threads(), located.header
+        what = (header.size_bytes, header.n_embd, n_most, os.cpu_count(), platform.node(), lib.__version__)
+        self._threads = choose(n_most, blake2b(repr(what).encode(), digest_size=16).hexdigest(), measure)
+        lib.llama_set_n_threads(self._ctx, self._threads.n, self._threads.n)
+        return self._threads.n
+
+    def _warm_up(self) -> bool:
+        """Pay for page faults and the graph before the first request does; says whether sequences can be cut."""
         for n in (2, 1):
-            self.evaluate(0, [0] * n)
+            self._decode(0, [0] * n, 1)
+        can_truncate = bool(lib.llama_memory_seq_rm(self._memory, 0, 2, -1))
+        lib.llama_memory_seq_rm(self._memory, 0, -1, -1)
+        self._held[0].clear()
+        self._logits_of = None
+        return can_truncate
+
+    def _measure(self, widths: Sequence[int]) -> dict[int, float]:
+        """Milliseconds that a batch of each width takes, with the logits of all its tokens."""
+        took_ms = {}
+        for width in widths:
+            started = time.perf_counter()
+            self._decode(0, [0] * width, width)
+            took_ms[width] = (time.perf_counter() - started) * 1e3
         self._truncate(0, 0)
+        return took_ms
 
     def _last_words(self) -> str:
         errors = [line for line in _log if "error" in line.lower() or "fail" in line.lower()]

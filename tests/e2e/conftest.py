@@ -123,7 +123,8 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         for name in ("kruk/didChangeStatus", types.PROGRESS, types.WINDOW_SHOW_MESSAGE, types.WINDOW_LOG_MESSAGE):
             features[name] = _listener(editor, name)
         register_lsp_features(client, features)
-        await client.start_io(*command, cwd=str(ROOT), env={**os.environ, **(env or {})})
+        own = {"KRUK_HOME": str(tmp_path / "home"), **(env or {})}
+        await client.start_io(*command, cwd=str(ROOT), env={**os.environ, **own})
         editors.append(editor)
         if initialize:
             text_document = types.TextDocumentClientCapabilities(

@@ -79,6 +79,26 @@ async def test_a_newer_request_supersedes_with_null(start):
     assert texts(await new) == "eturn a + b"
 
 
+async def test_a_request_joins_the_one_under_way_when_its_answer_still_fits(start):
+    editor = await start({"knows": [ADD]})
+    await editor.ready()
+    editor.open(HOLE.replace("├", ""))
+    await editor.request("fake/close")
+    old = asyncio.ensure_future(editor.ask(1, 4))
+    n_before = await editor.request("fake/passed")
+    await editor.request("fake/let", {"n": 8})  # the prompt, the indentation, and some of "return a + b"
+    while await editor.request("fake/passed") < n_before + 8:
+        await asyncio.sleep(0.01)
+    editor.type(types.Position(1, 4), "re")
+    new = asyncio.ensure_future(editor.ask(1, 6))
+    assert await old is None
+    await editor.request("fake/open")
+    assert texts(await new) == "turn a + b"
+    rooms = {room.room: room for room in (await editor.request("kruk/lastCompletion")).rooms}
+    assert rooms["joined"].said >= 3
+    assert rooms["cache"].hit
+
+
 async def test_requests_in_two_documents_are_both_answered(start):
     editor = await start({"knows": [ADD]})
     for uri in (URI, "file:///work/other.py"):
@@ -276,3 +296,18 @@ async def test_what_follows_an_accepted_suggestion_is_there_before_it_is_asked_f
 
 def room(trace, name):
     return next(each for each in trace.rooms if each.room == name)
+
+
+async def test_moving_the_cursor_makes_the_place_warm(start):
+    lines = [f"value_{i} = {i}\n" for i in range(300)]
+    editor = await start({"knows": ["".join(lines)]})
+    await editor.ready()
+    editor.open("".join(lines[:150]) + "value_150\n" + "".join(lines[151:]))
+    n_before = await editor.request("fake/passed")
+    moved = {"textDocument": {"uri": URI}, "position": {"line": 150, "character": 9}}
+    editor.client.protocol.notify("kruk/didMoveCursor", moved)
+    while await editor.request("fake/passed") < n_before + 2:  # the near prompt, the full one
+        await asyncio.sleep(0.01)
+    assert texts(await editor.ask(150, 9)) == " = 150"
+    rooms = {room.room: room for room in (await editor.request("kruk/lastCompletion")).rooms}
+    assert rooms["model"].evaluatedTokens <= 1

@@ -14,30 +14,51 @@ def cache() -> SuggestionCache:
     return cache
 
 
+def rest(cache, uri, text, offset):
+    found = cache.find(uri, text, offset)
+    return found and found.text
+
+
 @pytest.mark.parametrize(
-    ("typed", "rest"),
+    ("typed", "left"),
     [("", "return a + b"), ("ret", "urn a + b"), ("return a + ", "b"), ("return a + b", None), ("rat", None)],
 )
-def test_typing_along(cache, typed, rest):
+def test_typing_along(cache, typed, left):
     text = BEFORE + typed + AFTER
-    assert cache.find("file:///a", text, len(BEFORE + typed)) == rest
+    assert rest(cache, "file:///a", text, len(BEFORE + typed)) == left
 
 
 def test_another_file(cache):
-    assert cache.find("file:///b", BEFORE + AFTER, len(BEFORE)) is None
+    assert rest(cache, "file:///b", BEFORE + AFTER, len(BEFORE)) is None
 
 
 def test_a_change_before_or_after(cache):
-    assert cache.find("file:///a", BEFORE.replace("b", "c") + AFTER, len(BEFORE)) is None
-    assert cache.find("file:///a", BEFORE + ")" + AFTER, len(BEFORE)) is None
+    assert rest(cache, "file:///a", BEFORE.replace("b", "c") + AFTER, len(BEFORE)) is None
+    assert rest(cache, "file:///a", BEFORE + ")" + AFTER, len(BEFORE)) is None
 
 
 def test_the_newest_wins_and_an_older_one_still_fits(cache):
     cache.add("file:///a", BEFORE + AFTER, len(BEFORE), "raise NotImplementedError")
-    assert cache.find("file:///a", BEFORE + AFTER, len(BEFORE)) == "raise NotImplementedError"
-    assert cache.find("file:///a", BEFORE + "re" + AFTER, len(BEFORE) + 2) == "turn a + b"
+    assert rest(cache, "file:///a", BEFORE + AFTER, len(BEFORE)) == "raise NotImplementedError"
+    assert rest(cache, "file:///a", BEFORE + "re" + AFTER, len(BEFORE) + 2) == "turn a + b"
 
 
 def test_forgetting(cache):
     cache.forget("file:///a")
-    assert cache.find("file:///a", BEFORE + AFTER, len(BEFORE)) is None
+    assert rest(cache, "file:///a", BEFORE + AFTER, len(BEFORE)) is None
+
+
+def test_brackets_that_the_editor_closed_are_not_suggested_again(cache):
+    cache.add("file:///a", BEFORE + AFTER, len(BEFORE), "print(f(a))")
+    assert rest(cache, "file:///a", BEFORE + "print(" + ")" + AFTER, len(BEFORE) + 6) == "f(a)"
+    assert rest(cache, "file:///a", BEFORE + "print(f(" + "))" + AFTER, len(BEFORE) + 8) == "a"
+    assert rest(cache, "file:///a", BEFORE + "print(f(a" + "))" + AFTER, len(BEFORE) + 9) is None
+    assert rest(cache, "file:///a", BEFORE + "print(" + "]" + AFTER, len(BEFORE) + 6) is None
+
+
+def test_a_branch_is_for_whoever_types_against_the_suggestion(cache):
+    cache.add("file:///a", BEFORE + AFTER, len(BEFORE), "return b", is_branch=True)
+    assert rest(cache, "file:///a", BEFORE + "return " + AFTER, len(BEFORE) + 7) == "a + b"
+    assert rest(cache, "file:///a", BEFORE + "return " + AFTER, len(BEFORE) + 7) == "a + b"
+    cache.add("file:///a", BEFORE + AFTER, len(BEFORE), "raise x", is_branch=True)
+    assert rest(cache, "file:///a", BEFORE + "ra" + AFTER, len(BEFORE) + 2) == "ise x"

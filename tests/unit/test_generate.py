@@ -1,5 +1,7 @@
 """Token healing, stop rules and prompts, with the fake's bytes as tokens."""
 
+import math
+
 import pytest
 
 from lsp_server.completion.prompt import Parts, build
@@ -99,3 +101,39 @@ def test_control_texts_in_a_file_are_no_control_tokens():
 def test_must_begin_takes_the_next_best_when_the_model_would_end_at_once():
     assert fill("", "a", "", "").text == ""
     assert fill("", "a", "", "", must_begin=True).text != ""
+
+
+def test_what_another_job_did_to_the_sequence_is_put_right():
+    """Between two tokens a more urgent job may take the sequence, and the logits with it."""
+    model = FakeModel(knowing("one two three"))
+    prompt = build(model, Parts("one ", "", " three"), 64)
+    steps = generate(model, COMPLETION, prompt, 64, lambda _: False)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            assert end.value.text == "two"
+            break
+        model.evaluate(COMPLETION, list(b"something else"))
+
+
+def test_probabilities_of_the_tokens_and_their_rivals():
+    model = FakeModel(knowing("a = first"), second=knowing("a = other"))
+    out = run(generate(model, COMPLETION, build(model, Parts("a = ", "", ""), 64), 64, lambda _: False))
+    assert out.text == "first"
+    assert [chr(step.token_id) for step in out.steps] == list("first")
+    assert chr(out.steps[0].rival_id) == "o"
+    assert 0.3 < math.exp(out.steps[0].rival_logprob) < math.exp(out.steps[0].logprob) < 0.7
+    assert math.exp(out.steps[1].logprob) > 0.9
+
+
+def test_an_output_begins_with_what_is_forced():
+    model = FakeModel(knowing("a = first"), second=knowing("a = other"))
+    prompt = build(model, Parts("a = ", "", ""), 64)
+    model._answer = knowing("a = other")
+    assert run(generate(model, COMPLETION, prompt, 64, lambda _: False, forced=b"o")).text == "other"
+    heard = []
+    out = run(
+        generate(model, COMPLETION, prompt, 64, lambda piece: heard.append(piece) or piece == "t", forced=b"oth")
+    )
+    assert (out.text, heard) == ("ot", ["o", "t"])

@@ -36,4 +36,16 @@ vim.api.nvim_create_autocmd('LspAttach', {
   end,
 })
 
+-- Where the cursor rests somebody may soon type: the server can make ready.
+vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorHold', 'InsertEnter' }, {
+  group = 'kruk',
+  callback = function(event)
+    local client = vim.lsp.get_clients({ name = 'kruk', bufnr = event.buf })[1]
+    if client and event.buf == vim.api.nvim_get_current_buf() then
+      local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
+      client:notify('kruk/didMoveCursor', params)
+    end
+  end,
+})
+
 require('kruk').apply()

@@ -8,7 +8,11 @@ import { Server } from './server'
 import { StatusBar } from './statusBar'
 import { why } from './why'
 
+/** How long a cursor has to stand still before the server makes ready for typing there. */
+const REST_MS = 150
+
 let server: Server | undefined
+let resting: NodeJS.Timeout | undefined
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Kruk', { log: true })
@@ -56,6 +60,12 @@ export function activate(context: vscode.ExtensionContext): void {
       log.info(`Last completion: ${JSON.stringify(last)}`)
       await press(await vscode.window.showInformationMessage(why(last), SHOW_LOG.label), [SHOW_LOG])
     }),
+    vscode.window.onDidChangeTextEditorSelection(({ textEditor, selections }) => {
+      clearTimeout(resting)
+      const position = selections[0]?.active
+      if (position === undefined) return
+      resting = setTimeout(() => running.cursorMoved(textEditor.document, position), REST_MS)
+    }),
     vscode.workspace.onDidChangeConfiguration((change) => {
       if (change.affectsConfiguration(SETTING)) void running.restart()
     }),
@@ -64,6 +74,7 @@ export function activate(context: vscode.ExtensionContext): void {
 }
 
 export async function deactivate(): Promise<void> {
+  clearTimeout(resting)
   await server?.stop()
 }
 

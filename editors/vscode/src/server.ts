@@ -23,6 +23,7 @@ import { readStatus, STARTING, type Status, STOPPED } from './status'
 import type { LastCompletion } from './why'
 
 const SECTION = 'kruk'
+const SELECTOR = [{ scheme: 'file' }, { scheme: 'untitled' }]
 /** How much of stderr is shown when the server has ended unasked, and how long its end may take to arrive. */
 const LAST_LINES = 30
 const LAST_LINES_AFTER_MS = 200
@@ -83,6 +84,15 @@ export class Server {
   lastCompletion(): Promise<LastCompletion | null> {
     if (this.client === undefined) throw new Error('The server is not running.')
     return this.client.sendRequest<LastCompletion | null>('kruk/lastCompletion')
+  }
+
+  /** Tell the server where the cursor rests: somebody may soon type there. */
+  cursorMoved(document: vscode.TextDocument, position: vscode.Position): void {
+    const client = this.client
+    if (client?.state !== State.Running || vscode.languages.match(SELECTOR, document) === 0) return
+    const textDocument = client.code2ProtocolConverter.asTextDocumentIdentifier(document)
+    const params = { textDocument, position: client.code2ProtocolConverter.asPosition(position) }
+    client.sendNotification('kruk/didMoveCursor', params).catch((error: unknown) => this.log.debug(String(error)))
   }
 
   private enqueue(step: () => Promise<void>): Promise<void> {
@@ -181,7 +191,7 @@ export class Server {
 
   private options(): LanguageClientOptions {
     return {
-      documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+      documentSelector: SELECTOR,
       outputChannel: this.log,
       stdioOptions: {
         stdout: () => undefined, // the protocol's own
