@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import importlib.metadata
 import json
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -30,10 +32,11 @@ class Row:
     Attributes:
         title: What the figure is.
         kruk, peer: The figure of each side; None: not measured.
-        unit: Printed after the figures: "ms", "%", or nothing.
+        unit: Printed after the figures: "ms", "%", or nothing. A "%" is kept as a share, from 0 to 1.
         ratio: Kruk ÷ peer; None: there is none to show.
         spread: The smallest and the largest ratio among several runs.
-        kruk_interval, peer_interval: What each figure lies in with 95 % confidence.
+        kruk_interval, peer_interval: What each figure lies in: the bootstrap's 95 % confidence, or the smallest and
+            the largest among several runs.
     """
 
     title: str
@@ -44,6 +47,15 @@ class Row:
     spread: tuple[float, float] | None = None
     kruk_interval: tuple[float, float] | None = None
     peer_interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of the plot: some rows of the summary, by title, that have a unit in common."""
+
+    title: str
+    note: str
+    rows: tuple[str, ...]
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:
@@ -60,6 +72,48 @@ def percentile(values: Sequence[float], part: float) -> float | None:
 def mean(values: Sequence[float]) -> float | None:
     """The mean; None of none."""
     return statistics.fmean(values) if values else None
+
+
+def row_of_runs(
+    title: str,
+    unit: str,
+    kruk: Sequence[float | None],
+    peer: Sequence[float | None],
+    kruk_all: float | None = None,
+    peer_all: float | None = None,
+) -> Row:
+    """A row from the figure of each run on both sides, in the same order of runs.
+
+    Shown are the figures of all runs together where they are given, else the medians. A ratio is of the same run; of
+    several runs, the median.
+    """
+    ratios = [ratio for pair in zip(kruk, peer, strict=True) if (ratio := divide(*pair)) is not None]
+    return Row(
+        title,
+        median(kruk) if kruk_all is None else kruk_all,
+        median(peer) if peer_all is None else peer_all,
+        unit,
+        ratio=median(ratios),
+        spread=extremes(ratios),
+        kruk_interval=extremes(kruk),
+        peer_interval=extremes(peer),
+    )
+
+
+def median(values: Sequence[float | None]) -> float | None:
+    """The median of what is known; None of nothing."""
+    return percentile([value for value in values if value is not None], 0.5)
+
+
+def counts(cases: Sequence[Any]) -> str:
+    """Holes and runs of a benchmark's cases, for its subtitle."""
+    return f"{len({case.hole for case in cases})} holes, {len({case.run for case in cases})} runs"
+
+
+def extremes(values: Sequence[float | None]) -> tuple[float, float] | None:
+    """The smallest and the largest among several runs; None of fewer than two."""
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if len(known) > 1 else None
 
 
 def divide(kruk: float | None, peer: float | None) -> float | None:
@@ -82,13 +136,16 @@ def edit_similarity(left: str, right: str) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on besides the program: kept with them."""
+    """What the figures depend on besides the program, and the day: kept with them."""
     return {
+        "date": datetime.date.today().isoformat(),
         "kruk": __version__,
         "llama-cpp-python": importlib.metadata.version("llama-cpp-python"),
         "python": platform.python_version(),
         "system": platform.platform(),
+        "processor": _processor(),
         "processors": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / (1 << 30)),
     }
 
 
@@ -100,9 +157,9 @@ def show(rows: Sequence[Row], title: str, console: Console | None = None) -> Non
     for name in ["Kruk", "peer", "Kruk ÷ peer"] if has_peer else ["Kruk"]:
         table.add_column(name, justify="right")
     for row in rows:
-        cells = [_figure(row.kruk, row.unit, row.kruk_interval)]
+        cells = [figure(row.kruk, row.unit, row.kruk_interval)]
         if has_peer:
-            cells += [_figure(row.peer, row.unit, row.peer_interval), _ratio(row)]
+            cells += [figure(row.peer, row.unit, row.peer_interval), _ratio(row)]
         table.add_row(row.title, *cells)
     (console or Console()).print(table)
 
@@ -112,7 +169,17 @@ def save(path: Path, **parts: Any) -> None:
     path.write_text(json.dumps(parts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _figure(value: float | None, unit: str, interval: tuple[float, float] | None) -> str:
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.processor() or platform.machine())
+
+
+def figure(value: float | None, unit: str, interval: tuple[float, float] | None = None) -> str:
+    """A figure for people, with its unit, and with what it lies in."""
     if value is None:
         return UNKNOWN
     if interval:
@@ -123,7 +190,7 @@ def _figure(value: float | None, unit: str, interval: tuple[float, float] | None
 def _number(value: float, unit: str) -> str:
     if unit == "%":
         return f"{100 * value:.1f}"
-    return f"{value:.2f}" if 0 < abs(value) < 10 and value != int(value) else f"{value:.0f}"
+    return f"{value:.2f}" if 0 < abs(value) < 10 and value != int(value) else f"{value:,.0f}"
 
 
 def _ratio(row: Row) -> str:

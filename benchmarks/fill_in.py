@@ -145,7 +145,7 @@ def _measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
     # llama.vim's time limit counts from the second line on. Where more lines are wanted there is none: how good the
     # peer is should not depend on how fast this machine is.
     predict_ms = None if any("\n" in hole.middle for hole, _ in pairs) else PREDICT_MS
-    with command.sides(arguments, arguments.options, 1, predict_ms) as sides:
+    with command.sides(arguments, arguments.options, predict_ms=predict_ms) as sides:
         for n, (hole, judge) in enumerate(pairs, 1):
             judged: dict[str, Judged] = {}
             for side in command.in_turn(sides, n):

@@ -7,6 +7,9 @@ llama.cpp than Kruk does. Source of the request's fields: `llama#fim` in llama.v
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
+import select
 import socket
 import subprocess
 import tempfile
@@ -16,12 +19,14 @@ from types import TracebackType
 from typing import Any
 
 import httpx
+import psutil
 from answers import Answer
 from holes import Hole
 
 from lsp_server.errors import KrukError
 
 N_PREFIX_LINES, N_SUFFIX_LINES = 256, 64
+N_CTX = 4096  # as Kruk's default; /infill cuts every prompt to one batch of 1,024 tokens
 PREDICT_MS = 1000
 START_PATIENCE_S = 180
 ASK_PATIENCE_S = 300
@@ -42,8 +47,10 @@ class Peer:
         self._predict_ms = predict_ms
         self._prefix = self._suffix = ""
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
-        port = _free_port()
-        command = [python, str(Path(__file__).with_name("peer_server.py")), str(model), str(port), str(n_threads)]
+        self._port = port = _free_port()
+        self._pending: http.client.HTTPConnection | None = None
+        server = str(Path(__file__).with_name("peer_server.py"))
+        command = [python, server, str(model), str(port), str(n_threads), str(N_CTX)]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._noise
@@ -57,6 +64,7 @@ class Peer:
             self._wait_for_health()
             assert self._process.stdout is not None
             self.version = self._process.stdout.readline().decode().strip()
+            self.process = psutil.Process(self._process.pid)
         except BaseException:
             self.close()
             raise
@@ -97,8 +105,31 @@ class Peer:
             raise KrukError(f"the peer refused: {answer.get('error', answer)}")
         text = shown(answer["content"], self._prefix, self._suffix)
         reason = None if text.strip() else f"nothing generated ({answer.get('stop_type', 'no reason given')})"
-        n_evaluated = answer.get("timings", {}).get("prompt_n")
-        return Answer("" if reason else text, took_ms, n_evaluated, None, reason)
+        timings = answer.get("timings", {})
+        until_engine_ms = None
+        if "prompt_ms" in timings:
+            until_engine_ms = took_ms - timings["prompt_ms"] - timings.get("predicted_ms", 0)
+        return Answer(
+            "" if reason else text,
+            took_ms,
+            timings.get("prompt_n"),
+            reason=reason,
+            waited=True,
+            until_engine_ms=until_engine_ms,
+        )
+
+    def start_asking(self) -> None:
+        """Ask without waiting for the answer, to `cancel` it."""
+        body = json.dumps(infill_body(self._prefix, self._suffix, self._predict_ms))
+        self._pending = http.client.HTTPConnection("127.0.0.1", self._port)
+        self._pending.request("POST", "/infill", body, {"Content-Type": "application/json"})
+
+    def cancel(self) -> bool:
+        """Hang up, which is how this server is told; says whether the answer had not begun yet."""
+        assert self._pending is not None
+        has_begun = bool(select.select([self._pending.sock], [], [], 0)[0])
+        self._pending.close()
+        return not has_begun
 
     def close(self) -> None:
         """End the server: its stdin is closed, and it is killed when that does not help."""

@@ -1,6 +1,6 @@
 """Run llama.cpp's own HTTP server on 127.0.0.1 until stdin is closed. Started by peer.py, with the peer's Python.
 
-usage: peer_server.py MODEL PORT N_THREADS
+usage: peer_server.py MODEL PORT N_THREADS N_CTX
 Needs the wheel `xllamacpp` and nothing of Kruk. Batch sizes and cache reuse are those that llama.vim recommends.
 """
 
@@ -11,13 +11,14 @@ import sys
 import xllamacpp
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the benchmark hears Ctrl-C, and closes our stdin
-model, port, n_threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+model = sys.argv[1]
+port, n_threads, n_ctx = map(int, sys.argv[2:])
 
 params = xllamacpp.CommonParams()
 params.model.path = model
 params.hostnames = ["127.0.0.1"]
 params.port = port
-params.n_ctx = 8192  # 256 lines before the cursor and 64 behind it fit
+params.n_ctx = n_ctx
 params.n_gpu_layers = 0
 params.n_batch = params.n_ubatch = 1024
 params.n_cache_reuse = 256

@@ -1,13 +1,13 @@
 """How long somebody who types waits for a suggestion: Kruk, side by side with llama.cpp's own server.
 
 usage: python benchmarks/typing_latency.py --tree DIR [--cases N] [--runs R] [--model PATH|ID] [--peer-python PY]
-                                           [--seed S] [--automatic] [--json FILE]
+                                           [--seed S] [--automatic] [--pause MS] [--json FILE] [--plot FILE.svg]
 
 Each case is a hole of one to three lines in a source file below DIR. The first request at the hole is cold: the
 server has not seen the file. Then the missing text is typed in bursts of 1 to 6 characters, and after each burst a
 suggestion is asked for (warm), unless the burst continues the one that is shown: that is typed through, on both
-sides, and nothing is asked. The sides take turns case by case, so that a noisy machine hits both; each run starts
-both servers anew. Ctrl-C prints what there is.
+sides, and nothing is asked. `--pause` rests before each burst, as a hand does. The sides take turns case by case, so
+that a noisy machine hits both; each run starts both servers anew. Ctrl-C prints what there is.
 
 Kruk is the real `kruk serve` over stdio, asked without debounce (with `--automatic`: as editors ask it while
 somebody types, debounce and refusals included). The peer is asked as llama.vim does it; see peer.py.
@@ -17,22 +17,27 @@ from __future__ import annotations
 
 import argparse
 import random
-import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import command
 import figures
 from answers import Answer
-from figures import Row
+from figures import Panel, Row
 from holes import Hole, bursts, find_holes
-from peer import PREDICT_MS
+from processes import rss_mib
 
 SIZES = (1, 1, 2, 3)  # lines in a hole, each as likely
 MIN_CHARS = 20
+PANELS = (
+    Panel("Waiting time", "less is better", ("cold, p50", "cold, p95", "warm, p50", "warm, p95")),
+    Panel("Suggestions", "more is better", ("line exact", "typed through")),
+    Panel("Prompt tokens evaluated", "less is better", ("prompt tokens, cold, mean", "prompt tokens, warm, mean")),
+    Panel("Memory", "less is better", ("resident memory",)),
+)
 
 
 @dataclass
@@ -40,7 +45,7 @@ class Typed:
     """One hole, typed on one side.
 
     `n_scored` counts the places where text was left to type on the line, `n_exact` those where the suggestion's
-    first line was that text.
+    first line was that text. `rss_mib`: the server's resident memory at the end of the hole.
     """
 
     cold: Answer
@@ -49,6 +54,7 @@ class Typed:
     n_through: int = 0
     n_scored: int = 0
     n_exact: int = 0
+    rss_mib: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,41 +72,42 @@ Measure: TypeAlias = Callable[[Sequence[Typed]], "float | None"]
 def main() -> int:
     """Measure, print the summary, write the file; the exit code is 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--tree", metavar="DIR", type=Path, required=True, help="source files to cut holes into")
-    parser.add_argument("--cases", metavar="N", type=int, default=8, help="holes (default: %(default)s)")
-    parser.add_argument("--runs", metavar="R", type=int, default=1, help="with the same holes (default: %(default)s)")
+    command.add_tree_arguments(parser)
     parser.add_argument("--automatic", action="store_true", help="ask Kruk as while typing: debounce and refusals")
     command.add_arguments(parser)
     arguments = command.parse(parser)
     cases: list[Case] = []
     code = command.run(lambda: _measure(arguments, cases))
     if cases:
-        rows = summary(cases)
-        n_holes, n_runs = len({case.hole for case in cases}), len({case.run for case in cases})
-        n_bursts = sum(case.typed["Kruk"].n_bursts for case in cases)
-        title = f"Typing latency: holes {n_holes}, runs {n_runs}, bursts {n_bursts}, {arguments.model.name}"
-        figures.show(rows, title)
-        if arguments.json:
-            figures.save(
-                arguments.json,
-                benchmark="typing_latency",
-                model=arguments.model.name,
-                seed=arguments.seed,
-                automatic=arguments.automatic,
-                machine=figures.machine(),
-                summary=[asdict(row) for row in rows],
-                cases=[asdict(case) for case in cases],
-            )
+        n_bursts = sum(case.typed[command.KRUK].n_bursts for case in cases)
+        command.report(
+            arguments,
+            "Typing latency",
+            f"{figures.counts(cases)}, {n_bursts} bursts, {arguments.model.name}",
+            summary(cases),
+            PANELS,
+            benchmark="typing_latency",
+            model=arguments.model.name,
+            seed=arguments.seed,
+            automatic=arguments.automatic,
+            pause_ms=arguments.pause,
+            cases=[asdict(case) for case in cases],
+        )
     return code
 
 
-def type_hole(side: Any, hole: Hole, rng: random.Random) -> Typed:
-    """Open the hole on one side and type its text there, asking as an editor would."""
+def type_hole(side: Any, hole: Hole, seed: str, pause_ms: float = 0) -> Typed:
+    """Open the hole on one side and type its text there, asking as an editor would.
+
+    The bursts depend on the seed and the hole alone: they are the same on every side and in every run.
+    """
+    rng = random.Random(f"{seed}:{hole.name}")
     side.open(hole)
     typed = Typed(cold=side.ask())
     shown, rest = typed.cold.text, hole.middle
     _score(typed, shown, rest + hole.suffix)
     for burst in bursts(hole.middle, rng):
+        time.sleep(pause_ms / 1e3)
         side.type(burst)
         rest = rest[len(burst) :]
         typed.n_bursts += 1
@@ -111,6 +118,7 @@ def type_hole(side: Any, hole: Hole, rng: random.Random) -> Typed:
             typed.warm.append(side.ask())
             shown = typed.warm[-1].text
         _score(typed, shown, rest + hole.suffix)
+    typed.rss_mib = rss_mib(side.process)
     side.leave()
     return typed
 
@@ -126,10 +134,16 @@ def summary(cases: Sequence[Case]) -> list[Row]:
         ("typed through", lambda them: _share(them, "n_through", "n_bursts"), "%"),
         ("requests per hole, mean", lambda them: figures.mean([1 + len(typed.warm) for typed in them]), ""),
         ("prompt tokens, cold, mean", lambda them: figures.mean(_evaluated(them, "cold")), ""),
+        ("prompt tokens, warm, p50", lambda them: figures.percentile(_evaluated(them, "warm"), 0.5), ""),
         ("prompt tokens, warm, mean", lambda them: figures.mean(_evaluated(them, "warm")), ""),
         ("prompt tokens, warm, p95", lambda them: figures.percentile(_evaluated(them, "warm"), 0.95), ""),
         ("server outside the model, p50", lambda them: figures.percentile(_outside_ms(them), 0.5), "ms"),
         ("server outside the model, p95", lambda them: figures.percentile(_outside_ms(them), 0.95), "ms"),
+        (
+            "resident memory",
+            lambda them: max((typed.rss_mib for typed in them if typed.rss_mib), default=None),
+            "MiB",
+        ),
     ]
     return [_row(title, measure, unit, cases) for title, measure, unit in measures]
 
@@ -137,11 +151,10 @@ def summary(cases: Sequence[Case]) -> list[Row]:
 def _measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
     holes = find_holes(arguments.tree, arguments.cases, arguments.seed, SIZES, MIN_CHARS)
     for run in range(1, arguments.runs + 1):
-        with command.sides(arguments, {}, 2 if arguments.automatic else 1, PREDICT_MS) as sides:
+        with command.sides(arguments, {}, 2 if arguments.automatic else 1) as sides:
             for n, hole in enumerate(holes, 1):
-                # The same bursts on both sides and in every run.
                 typed = {
-                    side.name: type_hole(side, hole, random.Random(f"{arguments.seed}:{hole.name}"))
+                    side.name: type_hole(side, hole, arguments.seed, arguments.pause)
                     for side in command.in_turn(sides, n + run)
                 }
                 cases.append(Case(run, hole.name, typed))
@@ -167,16 +180,8 @@ def _row(title: str, measure: Measure, unit: str, cases: Sequence[Case]) -> Row:
         return measure(them) if them else None
 
     runs = sorted({case.run for case in cases})
-    all_ratios = [figures.divide(of("Kruk", run), of("peer", run)) for run in runs]
-    ratios = [ratio for ratio in all_ratios if ratio is not None]
-    return Row(
-        title,
-        of("Kruk"),
-        of("peer"),
-        unit,
-        ratio=statistics.median(ratios) if ratios else None,
-        spread=(min(ratios), max(ratios)) if len(ratios) > 1 else None,
-    )
+    kruk, peer = ([of(side, run) for run in runs] for side in (command.KRUK, command.PEER))
+    return figures.row_of_runs(title, unit, kruk, peer, of(command.KRUK), of(command.PEER))
 
 
 def _cold_ms(them: Sequence[Typed]) -> list[float]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import random
+import subprocess
 import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -15,18 +21,24 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
 
 import editor  # noqa: E402
+import engine  # noqa: E402
+import everyday  # noqa: E402
 import execute  # noqa: E402
 import figures  # noqa: E402
 import fill_in  # noqa: E402
 import holes  # noqa: E402
 import peer  # noqa: E402
+import plots  # noqa: E402
+import processes  # noqa: E402
 import tasks  # noqa: E402
 import typing_latency  # noqa: E402
 from answers import Answer  # noqa: E402
 
 from lsp_server.errors import KrukError  # noqa: E402
+from lsp_server.model.base import Aborted  # noqa: E402
 
 SIZES = (1, 2, 3)
+HOLE = holes.Hole("h", "h.py", "python", "", "total = 1", "\n")
 
 
 @pytest.fixture
@@ -160,6 +172,7 @@ def test_typing_ratios_are_of_the_same_run() -> None:
 
 def test_typing_through_asks_nothing() -> None:
     class Side:
+        process = psutil.Process()
         asked = 0
 
         def open(self, hole: holes.Hole) -> None:
@@ -175,9 +188,11 @@ def test_typing_through_asks_nothing() -> None:
         def leave(self) -> None: ...
 
     side = Side()
-    it = typing_latency.type_hole(side, holes.Hole("h", "h.py", "python", "", "total = 1", "\n"), random.Random(1))
+    it = typing_latency.type_hole(side, HOLE, "1")
     assert (side.asked, it.warm, it.n_through) == (1, [], it.n_bursts)
     assert it.n_exact == 0
+    assert it.rss_mib
+    assert it.rss_mib > 10  # this process has NumPy in it
 
 
 def test_fill_in_summary_without_a_peer() -> None:
@@ -210,13 +225,25 @@ def test_judge_line_sees_what_does_not_parse() -> None:
 
 def test_trace_of_a_known_suggestion_evaluates_nothing() -> None:
     trace = {"totalMs": 1.5, "reason": None, "rooms": [{"room": "cache", "ms": 0.1, "hit": True}]}
-    assert editor.read_trace("x", 2.0, trace) == Answer("x", 2.0, 0, 1.5, None)
+    assert editor.read_trace("x", 2.0, trace) == Answer("x", 2.0, 0, 1.5, None, waited=False)
 
 
 def test_trace_without_model_and_debounce() -> None:
     rooms = [{"room": "debounce", "ms": 20}, {"room": "model", "ms": 70, "evaluatedTokens": 3}]
     answer = editor.read_trace("", 101.0, {"totalMs": 100, "reason": "why", "rooms": rooms})
-    assert answer == Answer("", 101.0, 3, 10, "why")
+    assert answer == Answer("", 101.0, 3, 10, "why", waited=True)
+
+
+def test_who_joins_work_under_way_waits_for_the_model() -> None:
+    rooms = [{"room": "joined", "ms": 60}, {"room": "cache", "ms": 1, "hit": True}]
+    answer = editor.read_trace("x", 70.0, {"totalMs": 63, "rooms": rooms})
+    assert answer.waited
+    assert answer.outside_ms == 3
+
+
+def test_trace_tells_when_the_engine_was_free() -> None:
+    rooms = [{"room": "trigger", "ms": 2}, {"room": "queue", "ms": 5}, {"room": "model", "ms": 70}]
+    assert editor.read_trace("x", 80.0, {"totalMs": 78, "rooms": rooms}).until_engine_ms == 7
 
 
 def test_infill_body_is_llama_vims() -> None:
@@ -239,3 +266,220 @@ def test_execute_is_not_deceived() -> None:
     assert execute.passes("assert 1 + 1 == 2")
     assert not execute.passes("assert 1 + 1 == 3")
     assert not execute.passes("import os; os._exit(0)")
+
+
+def test_the_same_bursts_for_the_same_hole() -> None:
+    class Side:
+        process = psutil.Process()
+
+        def __init__(self) -> None:
+            self.typed: list[str] = []
+
+        def open(self, hole: holes.Hole) -> None: ...
+
+        def type(self, text: str) -> None:
+            self.typed.append(text)
+
+        def ask(self) -> Answer:
+            return Answer("", 1)
+
+        def leave(self) -> None: ...
+
+    kruk, peer_side = Side(), Side()
+    typing_latency.type_hole(kruk, HOLE, "1")
+    typing_latency.type_hole(peer_side, HOLE, "1")
+    assert kruk.typed == peer_side.typed
+    assert "".join(kruk.typed) == HOLE.middle
+
+
+def sample(run: int, part: str, side: str, **values: list[float]) -> everyday.Sample:
+    return everyday.Sample(run, part, side, "h", values)
+
+
+def test_everyday_compares_what_is_of_the_same_run_and_side() -> None:
+    rows = everyday.summary(
+        [
+            sample(1, "alone", "Kruk", warm_ms=[100, 300, 200], tokens=[1, 1, 9], rss_mib=[600]),
+            sample(1, "busy", "Kruk", warm_ms=[400]),
+            sample(2, "alone", "Kruk", warm_ms=[100], tokens=[3], rss_mib=[700]),
+            sample(2, "busy", "Kruk", warm_ms=[400]),
+            sample(1, "alone", "peer", warm_ms=[1000], tokens=[200], rss_mib=[1200]),
+            sample(1, "busy", "peer", warm_ms=[5000]),
+        ]
+    )
+    by_title = {row.title: row for row in rows}
+    busy = by_title["busy ÷ alone"]
+    assert (busy.kruk, busy.kruk_interval) == (3, (2, 4))
+    assert (busy.peer, busy.peer_interval, busy.ratio) == (5, None, 0.4)
+    assert by_title["prompt tokens, p50"].kruk == 2
+    assert by_title["resident memory"].ratio == 0.5
+    assert "restart ÷ cold" not in by_title
+
+
+def test_everyday_acceptance() -> None:
+    rows = everyday.summary(
+        [
+            sample(1, "accept", "Kruk", not_waited=[1], next_ms=[5]),
+            sample(1, "accept", "Kruk", not_waited=[1], next_ms=[7]),
+            sample(1, "accept", "Kruk", not_waited=[0], next_ms=[300]),
+            sample(1, "accept", "Kruk", not_waited=[1], next_ms=[6]),
+        ]
+    )
+    by_title = {row.title: row for row in rows}
+    assert by_title["accepted, not waited"].kruk == 0.75
+    assert by_title["next after accepting, p50"].kruk == 6.5
+
+
+def test_only_what_was_unanswered_counts_as_cancelled() -> None:
+    class Side:
+        def __init__(self, was_unanswered: bool) -> None:
+            self.was_unanswered = was_unanswered
+            self.opened: list[str] = []
+
+        def open(self, hole: holes.Hole) -> None:
+            self.opened.append(hole.prefix)
+
+        def start_asking(self) -> None: ...
+
+        def cancel(self) -> bool:
+            return self.was_unanswered
+
+        def ask(self) -> Answer:
+            return Answer("x", 90, until_engine_ms=4.0)
+
+        def leave(self) -> None: ...
+
+    late, early = Side(False), Side(True)
+    assert everyday.cancel_once(late, HOLE, 1, 0) is None
+    assert everyday.cancel_once(early, HOLE, 1, 0) == 4
+    everyday.cancel_once(early, HOLE, 2, 0)
+    assert len(set(early.opened)) == 3  # the hole, and a new small document each time
+
+
+def test_two_sides_type_until_both_are_done() -> None:
+    slow_is_done = False
+    n_of_fast = 0
+
+    def type_it(side: str, hole: holes.Hole) -> typing_latency.Typed:
+        nonlocal slow_is_done, n_of_fast
+        if side == "slow":
+            while n_of_fast < 3:  # one more than there are holes: it goes on
+                time.sleep(0.001)
+            slow_is_done = True
+        else:
+            n_of_fast += 1
+        return typed(1)
+
+    found = everyday.type_at_once(["slow", "fast"], [HOLE, HOLE], type_it)
+    assert [len(one) for one in found] == [2, 2]
+    assert slow_is_done
+
+
+def test_an_error_on_one_side_ends_both() -> None:
+    def type_it(side: str, hole: holes.Hole) -> typing_latency.Typed:
+        if side == "bad":
+            raise KrukError("gone")
+        return typed(1)
+
+    with pytest.raises(KrukError, match="gone"):
+        everyday.type_at_once(["good", "bad"], [HOLE], type_it)
+
+
+def test_engine_summary() -> None:
+    measured = engine.Measured()
+    for ms in (1.0, 3.0, 2.0):
+        measured.add("batch of 4", "ms", ms)
+        measured.add("abort", "ms", ms)
+    rows = {row.title: row for row in measured.rows()}
+    assert (rows["batch of 4"].kruk, rows["batch of 4"].kruk_interval) == (2, (1, 3))
+    assert rows["abort, p95"].kruk == pytest.approx(2.9)
+    assert set(rows) <= {title for panel in engine.PANELS for title in panel.rows}
+
+
+def test_an_abort_that_comes_too_late_does_not_count() -> None:
+    class Model:
+        is_aborted = False
+
+        def abort(self) -> None:
+            self.is_aborted = True
+
+        def allow(self) -> None:
+            self.is_aborted = False
+
+        def evaluate(self, sequence: int, token_ids: list[int]) -> None:
+            while token_ids and not self.is_aborted:
+                time.sleep(0.001)
+            if self.is_aborted:
+                raise Aborted
+
+    model = Model()
+    assert engine.abort_once(model, [], 60) is None
+    assert engine.abort_once(model, [1], 0.01) is not None
+    assert not model.is_aborted
+
+
+def result(rows: list[figures.Row]) -> dict[str, object]:
+    panels = [figures.Panel("Waiting <here>", "less is better", ("cold, p50", "not measured")), NONE_OF_IT]
+    return {
+        "title": "Typing & more",
+        "subtitle": "2 holes",
+        "machine": figures.machine() | {"xllamacpp": "9.8.7"},
+        "summary": [asdict(row) for row in rows],
+        "panels": [asdict(panel) for panel in panels],
+    }
+
+
+NONE_OF_IT = figures.Panel("Nothing of it", "more is better", ("line exact",))
+ROW = figures.Row("cold, p50", 1404.2, 9484, "ms", 0.148, (0.1, 0.2), (1300, 1500), (9000, 10_000))
+
+
+def test_a_plot_holds_the_figures_and_where_they_are_from() -> None:
+    picture = ET.fromstring(plots.draw(result([ROW])))
+    texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"Typing & more", "Waiting <here>", "cold, p50", "1,404 ms", "9,484 ms", "0.15"} <= set(texts)
+    assert "Nothing of it" not in texts
+    foot = " ".join(text for text in texts[-2:] if text)
+    assert all(figures.machine()[key] in foot for key in ("date", "kruk", "llama-cpp-python", "python", "system"))
+    assert "9.8.7" in foot
+
+
+def test_a_plots_bars_are_as_long_as_their_figures() -> None:
+    picture = ET.fromstring(plots.draw(result([ROW])))
+    width = {
+        element.get("class"): float(element.get("width", 0))
+        for element in picture.iter("{http://www.w3.org/2000/svg}rect")
+    }
+    assert width["kruk"] / width["peer"] == pytest.approx(1404.2 / 9484, rel=0.01)
+
+
+def test_a_plot_is_redrawn_from_its_file(tmp_path: Path) -> None:
+    source, output = tmp_path / "result.json", tmp_path / "plots" / "result.svg"
+    figures.save(source, **result([ROW]))
+    command = [sys.executable, str(ROOT / "benchmarks" / "plots.py"), str(source), "-o", str(output)]
+    subprocess.run(command, check=True)
+    assert output.read_text(encoding="utf-8") == plots.draw(json.loads(source.read_text(encoding="utf-8")))
+    source.write_text("{}")
+    wrong = subprocess.run(command, capture_output=True, text=True)
+    assert wrong.returncode == 1
+    assert "cannot be drawn" in wrong.stderr
+
+
+def test_busy_processes_end() -> None:
+    before = set(psutil.Process().children())
+    with processes.busy_cores(2):
+        busy = set(psutil.Process().children()) - before
+        assert len(busy) == 2
+    assert not any(it.is_running() for it in busy)
+
+
+def test_waiting_ends_when_a_process_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Process:
+        readings = iter([0, 1, 1, 2, 2, 2, 2])
+
+        def cpu_times(self) -> tuple[float, float, float]:
+            return next(self.readings), 0, 99
+
+    monkeypatch.setattr(processes, "IDLE_FOR_S", 0.01)
+    process = Process()
+    processes.wait_until_idle(process)
+    assert list(process.readings) == [2]
