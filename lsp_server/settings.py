@@ -63,6 +63,14 @@ OPTIONS = (
         "`auto` decides from the syntax tree between one line and a block; `always` and `never` fix it.",
         choices=("auto", "always", "never"),
     ),
+    Option(
+        "completion.minConfidence",
+        8,
+        "Keep back what was not asked for by hand when the model gives its first line less than so many percent; "
+        "0 shows everything.",
+        minimum=0,
+        maximum=100,
+    ),
     Option("completion.disabledLanguages", (), "Language identifiers in which nothing is suggested."),
     Option(
         "completion.excludeGlobs",
@@ -105,6 +113,7 @@ class CompletionSettings:
     debounce_ms: int
     max_tokens: int
     multiline: Literal["auto", "always", "never"]
+    min_confidence: float  # 0 to 1
     disabled_languages: tuple[str, ...]
     exclude_globs: tuple[str, ...]
 
@@ -203,6 +212,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
             debounce_ms=values["completion.debounceMs"],
             max_tokens=values["completion.maxTokens"],
             multiline=values["completion.multiline"],
+            min_confidence=values["completion.minConfidence"] / 100,
             disabled_languages=values["completion.disabledLanguages"],
             exclude_globs=values["completion.excludeGlobs"],
         ),

@@ -1,7 +1,7 @@
 """The real server over real stdio, with the fake model in place of llama.cpp. For fast end-to-end tests.
 
 usage: python -m tests.fake_server SCRIPT.json
-The script: {"knows": [text, …], "says": text, "loadError": text, "loadSeconds": n}
+The script: {"knows": [text, …], "says": text, "wavers": text, "loadError": text, "loadSeconds": n}
 Serves more methods, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`;
 and two that count: `fake/waiting`, `fake/passed`.
 """
@@ -41,7 +41,9 @@ def loader_for(settings: Settings) -> Loader:
             raise ModelLoadError(script.get("loadError", "the fake is broken"), "Choose another")
         print("a stray print while loading")
         fill, say = knowing(*script.get("knows", [])), saying(script.get("says", "It adds."))
-        return FakeModel(lambda prompt: say(prompt) if "<|im_start|>" in prompt else fill(prompt), gate=gate)
+        second = knowing(script["wavers"]) if "wavers" in script else None
+        answer = lambda prompt: say(prompt) if "<|im_start|>" in prompt else fill(prompt)  # noqa: E731
+        return FakeModel(answer, second=second, gate=gate)
 
     return load
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lsp_server.completion.confidence import Doubt, confidence
 
 N_KEPT = 48
 N_BEFORE, N_AFTER = 2000, 1000  # code points around the place that must be unchanged; the model saw little more
@@ -25,6 +28,7 @@ class Suggestion:
     after: str
     text: str
     is_branch: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
     def rest(self, uri: str, text: str, offset: int) -> str | None:
         """What is left of it at `offset`; None when the text is not on its way, or has come to its end.
@@ -53,23 +57,40 @@ class Suggestion:
         return None
 
 
+class Found(NamedTuple):
+    """The rest of a suggestion, and how sure the model is of it."""
+
+    text: str
+    confidence: float
+    is_branch: bool
+
+
 class SuggestionCache:
     """The newest suggestions of a session."""
 
     def __init__(self) -> None:
         self._kept: deque[Suggestion] = deque(maxlen=N_KEPT)
 
-    def add(self, uri: str, text: str, at: int, suggested: str, is_branch: bool = False) -> None:
+    def add(
+        self,
+        uri: str,
+        text: str,
+        at: int,
+        suggested: str,
+        doubts: tuple[Doubt, ...] = (),
+        *,
+        is_branch: bool = False,
+    ) -> None:
         """Remember what was suggested at offset `at` of a document's text."""
         before, after = text[max(0, at - N_BEFORE) : at], text[at : at + N_AFTER]
-        self._kept.append(Suggestion(uri, at, before, after, suggested, is_branch))
+        self._kept.append(Suggestion(uri, at, before, after, suggested, is_branch, doubts))
 
-    def find(self, uri: str, text: str, offset: int) -> Suggestion | None:
+    def find(self, uri: str, text: str, offset: int) -> Found | None:
         """Rest of a suggestion that the text at `offset` is on the way of; the newest that fits, branches last."""
         for is_branch in (False, True):
             for kept in reversed(self._kept):
                 if kept.is_branch == is_branch and (rest := kept.rest(uri, text, offset)) is not None:
-                    return replace(kept, text=rest)
+                    return Found(rest, confidence(kept.doubts, offset - kept.at), kept.is_branch)
         return None
 
     def of(self, uri: str) -> list[Suggestion]:

@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from lsp_server.completion import job
+from lsp_server.completion.confidence import doubts
 from lsp_server.completion.finish import finish
 from lsp_server.completion.job import Outcome
 from lsp_server.completion.pipeline import Memory, Spare, anchor_lines, stop_warming
@@ -57,7 +58,8 @@ async def _branch(outcome: Outcome, at: int, worker: Worker, memory: Memory) -> 
     finished = finish(generation.text, request.prefix, request.suffix, task.shape, task.language, controls)
     if finished.text:
         text = finished.text.replace("\n", request.document.newline)
-        memory.cache.add(request.document.uri, request.document.text, request.offset, text, is_branch=True)
+        document, tokens = request.document, doubts(generation, finished.text)
+        memory.cache.add(document.uri, document.text, request.offset, text, tokens, is_branch=True)
 
 
 def warm(request: CompletionRequest, settings: Settings, worker: Worker, memory: Memory) -> None:

@@ -14,17 +14,19 @@ from typing import Any
 
 from lsp_server.completion import job
 from lsp_server.completion.cache import SuggestionCache
+from lsp_server.completion.confidence import confidence, doubts, sure_lines
 from lsp_server.completion.finish import finish
 from lsp_server.completion.job import Flight, Task
 from lsp_server.completion.recall import Recall
 from lsp_server.completion.refusal import refusal
+from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trigger import decide
 from lsp_server.context.window import Anchored, place
 from lsp_server.errors import KrukError
 from lsp_server.model.base import Evaluation
 from lsp_server.model.states import States
 from lsp_server.model.worker import Urgency, Worker
-from lsp_server.settings import Settings
+from lsp_server.settings import CompletionSettings, Settings
 from lsp_server.text import Document, unix
 
 DEFAULT_ANCHOR_LINES = 8  # until the model says its own
@@ -126,8 +128,9 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
         known = memory.cache.find(document.uri, document.text, offset)
         counts["hit"] = known is not None
         if known is not None:
-            counts["isBranch"] = known.is_branch
-            return known.text, None
+            counts["isBranch"], counts["confidence"] = known.is_branch, round(known.confidence, 3)
+            reason = _unsure(request, known.confidence, options)
+            return ("", reason) if reason else (known.text, None)
     if options.debounce_ms and request.trigger == "automatic":
         with trace.room("debounce"):
             await asyncio.sleep(options.debounce_ms / 1e3)
@@ -154,13 +157,26 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
         memory.warming = worker.submit(Urgency.WARM, job.warm(outcome.to_warm, memory.states))
     with trace.room("finish") as counts:
         raw = outcome.generation.text
+        if request.trigger != "invoked":
+            raw = sure_lines(outcome.generation, options.min_confidence)
         finished = finish(raw, request.prefix, request.suffix, shape, language, outcome.info.control_texts)
         counts["raw"], counts["notes"] = raw, list(finished.notes)
+        tokens = doubts(outcome.generation, finished.text)
+        counts["confidence"] = round(confidence(tokens), 3)
     if not finished.text:
         return "", finished.reason
     text = finished.text.replace("\n", document.newline)
-    memory.cache.add(document.uri, document.text, offset, text)
-    return text, None
+    memory.cache.add(document.uri, document.text, offset, text, tokens)
+    reason = _unsure(request, confidence(tokens), options)
+    return ("", reason) if reason else (text, None)
+
+
+def _unsure(request: CompletionRequest, sure: float, options: CompletionSettings) -> str | None:
+    """Say why a suggestion that nobody asked for by hand is kept back, or None."""
+    if request.trigger != "automatic" or sure >= options.min_confidence:
+        return None
+    least = f"`kruk.completion.minConfidence` is {options.min_confidence:.0%}"
+    return f"the model is not sure enough: {sure:.1%} for the line, and {least}"
 
 
 def stop_warming(memory: Memory) -> None:

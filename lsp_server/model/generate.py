@@ -46,6 +46,7 @@ class Generation:
     text: str = ""
     ended_by: str = ""  # "model", "rule", "length"
     steps: list[Step] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)  # length of `text` after each step
     evaluation: Evaluation = field(default_factory=lambda: Evaluation(0, 0))
     n_evaluations: int = 0  # of the model, after the prompt's
     n_drafted: int = 0
@@ -149,6 +150,7 @@ class _Writer:
         self.ids.append(step.token_id)
         out.text += new
         out.steps.append(step)
+        out.ends.append(len(out.text))
         if new and self._stop(new):
             out.ended_by = "rule"
             return True

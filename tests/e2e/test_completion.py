@@ -181,6 +181,7 @@ async def test_a_word_selected_in_the_popup_is_continued(start):
 )
 async def test_files_in_which_nothing_is_suggested(start, uri, language, text, options, reason):
     editor = await start({"knows": ["KEY=secret", "x = 1\n", "-----"]}, options=options)
+    await editor.until("kruk/didChangeStatus", lambda status: status.state in ("ready", "off"))
     editor.open(text, uri, language)
     assert (await editor.ask(0, 4, uri=uri)).items == ()  # hides a suggestion that may still be shown
     assert reason in await editor.reason()
@@ -311,3 +312,19 @@ async def test_moving_the_cursor_makes_the_place_warm(start):
     assert texts(await editor.ask(150, 9)) == " = 150"
     rooms = {room.room: room for room in (await editor.request("kruk/lastCompletion")).rooms}
     assert rooms["model"].evaluatedTokens <= 1
+
+
+async def test_what_the_model_is_not_sure_of_is_kept_back_unless_asked_for_by_hand(start):
+    wanted = ADD.replace("return a + b", "raise ValueError")
+    editor = await start({"knows": [ADD], "wavers": wanted})
+    await editor.ready()
+    editor.open(HOLE.replace("├", ""))
+    assert texts(await editor.ask(1, 4, invoked=False)) == "return a + b"
+    editor.client.workspace_did_change_configuration(
+        types.DidChangeConfigurationParams({"kruk": {"completion": {"minConfidence": 70}}})
+    )
+    assert (await editor.ask(1, 4, invoked=False)).items == ()
+    assert "not sure enough" in await editor.reason()
+    assert texts(await editor.ask(1, 4)) == "return a + b"
+    editor.type(types.Position(1, 4), "ret")  # which settles it
+    assert texts(await editor.ask(1, 7, invoked=False)) == "urn a + b"

@@ -1,0 +1,3 @@
+from .models import Customer, Order
+
+__all__ = ["Customer", "Order"]

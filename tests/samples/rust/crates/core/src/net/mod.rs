@@ -1,0 +1,3 @@
+pub mod client;
+
+pub type Address = (String, u16);

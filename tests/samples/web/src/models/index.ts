@@ -1,0 +1,2 @@
+export * from "./order";
+export { Order as Purchase } from "./order";
