@@ -41,8 +41,10 @@ from command import KRUK, PEER, Side, in_turn, tell
 from editor import Editor
 from figures import Panel, Row
 from holes import Hole, find_holes
-from processes import busy_cores, n_busy, wait_until_idle
+from processes import busy_cores, n_busy
 from typing_latency import MIN_CHARS, SIZES, Typed, type_hole
+
+from lsp_server.evaluation.editor import wait_until_idle
 
 PARTS = ("restart", "accept", "cancel", "tokens", "busy", "two", "memory")
 OPTIONS = {"contextSize": 4096}

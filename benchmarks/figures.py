@@ -1,28 +1,24 @@
-"""Figures from many measurements, and how they are shown. Knows nothing of what was measured."""
+"""Figures of two sides, and how they are shown; what one side needs is in lsp_server/evaluation/figures.py."""
 
 from __future__ import annotations
 
-import datetime
-import difflib
-import importlib.metadata
 import json
-import os
-import platform
-import random
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
-from lsp_server import __version__
-
-N_RESAMPLES = 1000
-UNKNOWN = "–"
+from lsp_server.evaluation.figures import UNKNOWN as UNKNOWN
+from lsp_server.evaluation.figures import bootstrap as bootstrap
+from lsp_server.evaluation.figures import edit_similarity as edit_similarity
+from lsp_server.evaluation.figures import figure as figure
+from lsp_server.evaluation.figures import machine as machine
+from lsp_server.evaluation.figures import machine_lines as machine_lines
+from lsp_server.evaluation.figures import mean as mean
+from lsp_server.evaluation.figures import percentile as percentile
 
 
 @dataclass(frozen=True)
@@ -56,22 +52,6 @@ class Panel:
     title: str
     note: str
     rows: tuple[str, ...]
-
-
-def percentile(values: Sequence[float], part: float) -> float | None:
-    """The value below which `part` (0 to 1) of the values lie, interpolated; None of none."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    place = part * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
-
-
-def mean(values: Sequence[float]) -> float | None:
-    """The mean; None of none."""
-    return statistics.fmean(values) if values else None
 
 
 def row_of_runs(
@@ -121,34 +101,6 @@ def divide(kruk: float | None, peer: float | None) -> float | None:
     return None if kruk is None or not peer else kruk / peer
 
 
-def bootstrap(values: Sequence[float], seed: str) -> tuple[float, float] | None:
-    """The 95 % interval of the mean, from resamples that the seed decides; None of no values."""
-    if not values:
-        return None
-    rng = random.Random(seed)
-    means = sorted(statistics.fmean(rng.choices(values, k=len(values))) for _ in range(N_RESAMPLES))
-    return means[round(0.025 * N_RESAMPLES)], means[round(0.975 * N_RESAMPLES) - 1]
-
-
-def edit_similarity(left: str, right: str) -> float:
-    """How alike two texts are, from 0 to 1: twice what matches, divided by the length of both."""
-    return difflib.SequenceMatcher(None, left, right, autojunk=False).ratio()
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on besides the program, and the day: kept with them."""
-    return {
-        "date": datetime.date.today().isoformat(),
-        "kruk": __version__,
-        "llama-cpp-python": importlib.metadata.version("llama-cpp-python"),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": _processor(),
-        "processors": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / (1 << 30)),
-    }
-
-
 def show(rows: Sequence[Row], title: str, console: Console | None = None) -> None:
     """Print the summary; the peer's columns only when it was measured."""
     has_peer = any(row.peer is not None for row in rows)
@@ -167,30 +119,6 @@ def show(rows: Sequence[Row], title: str, console: Console | None = None) -> Non
 def save(path: Path, **parts: Any) -> None:
     """Write everything that was measured as JSON."""
     path.write_text(json.dumps(parts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), platform.processor() or platform.machine())
-
-
-def figure(value: float | None, unit: str, interval: tuple[float, float] | None = None) -> str:
-    """A figure for people, with its unit, and with what it lies in."""
-    if value is None:
-        return UNKNOWN
-    if interval:
-        return f"{_number(value, unit)} ({_number(interval[0], unit)}–{_number(interval[1], unit)}) {unit}".rstrip()
-    return f"{_number(value, unit)} {unit}".rstrip()
-
-
-def _number(value: float, unit: str) -> str:
-    if unit == "%":
-        return f"{100 * value:.1f}"
-    return f"{value:.2f}" if 0 < abs(value) < 10 and value != int(value) else f"{value:,.0f}"
 
 
 def _ratio(row: Row) -> str:

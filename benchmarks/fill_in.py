@@ -34,7 +34,7 @@ from holes import Hole, find_holes, first_line
 from peer import PREDICT_MS
 from tasks import Task, read_tasks
 
-from lsp_server.syntax.tree import parse
+from lsp_server.evaluation.score import fitted, score
 
 MIN_CHARS = 10
 
@@ -84,14 +84,6 @@ def main() -> int:
     return code
 
 
-def fitted(text: str, middle: str) -> str:
-    """What counts of a suggestion: in a hole of one line, blank lines and the first that is not."""
-    if "\n" in middle:
-        return text
-    body = text.lstrip("\n")
-    return text[: len(text) - len(body)] + body.split("\n", 1)[0]
-
-
 def judge_task(task: Task, answer: Answer, is_executed: bool) -> Judged:
     """Judge a suggestion for a task by its first line, and by the tests."""
     text = fitted(answer.text, task.hole.middle)
@@ -101,13 +93,8 @@ def judge_task(task: Task, answer: Answer, is_executed: bool) -> Judged:
 
 def judge_line(hole: Hole, answer: Answer) -> Judged:
     """Judge a suggestion for one line of a file."""
-    text = fitted(answer.text, hole.middle)
-    parses = None
-    if language := hole.language:
-        before = parse(hole.prefix + hole.middle + hole.suffix, language)
-        parses = parse(hole.prefix + text + hole.suffix, language).n_errors <= before.n_errors
-    line, wanted = text.strip(), hole.middle.strip()
-    return Judged(answer, line == wanted, figures.edit_similarity(line, wanted), parses)
+    found = score(hole, answer.text)
+    return Judged(answer, found.exact, found.similarity, found.parses)
 
 
 def summary(cases: Sequence[Case], seed: str) -> list[Row]:

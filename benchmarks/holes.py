@@ -5,38 +5,21 @@ Knows nothing of servers.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lsp_server.errors import KrukError
-from lsp_server.syntax.languages import Language, language_for
+from lsp_server.evaluation.holes import MAX_FILE_BYTES, cut_lines, digest, is_fit
+from lsp_server.evaluation.holes import Hole as Hole
+from lsp_server.evaluation.holes import first_line as first_line
+from lsp_server.syntax.languages import language_for
 from lsp_server.syntax.tree import parse
 
-MIN_FILE_BYTES, MAX_FILE_BYTES = 2_000, 200_000
-MAX_LINE_CHARS = 300  # longer lines are data, or were written by a program
+MIN_FILE_BYTES = 2_000
 ATTEMPTS = 20  # at a hole in one file
 ROUNDS = 20  # over all files, when there are fewer files than holes wanted
 MAX_BURST = 6
-
-
-@dataclass(frozen=True)
-class Hole:
-    """A piece that is missing in a file: `prefix + middle + suffix` is the file, the cursor stands after `prefix`."""
-
-    name: str
-    file: str
-    language_id: str
-    prefix: str
-    middle: str
-    suffix: str
-
-    @property
-    def language(self) -> Language | None:
-        """The language's row, None when Kruk does not know it."""
-        return language_for(self.language_id, self.file)
 
 
 def find_holes(tree: Path, n: int, seed: str, sizes: Sequence[int], min_chars: int) -> list[Hole]:
@@ -49,7 +32,7 @@ def find_holes(tree: Path, n: int, seed: str, sizes: Sequence[int], min_chars: i
     found: dict[str, Hole] = {}
     for turn in range(ROUNDS):
         keys = {path: f"{seed}:{turn}:{path.relative_to(tree).as_posix()}" for path in files}
-        for path in sorted(files, key=lambda path: _digest(keys[path])):
+        for path in sorted(files, key=lambda path: digest(keys[path])):
             if len(found) == n:
                 return list(found.values())
             hole = _hole_in(path, keys[path], sizes, min_chars)
@@ -59,16 +42,6 @@ def find_holes(tree: Path, n: int, seed: str, sizes: Sequence[int], min_chars: i
         hint = "Name a folder with more source files of the languages that Kruk knows"
         raise KrukError(f"`{tree}` has room for {len(found)} holes, not for {n}", hint)
     return list(found.values())
-
-
-def cut_lines(text: str, first: int, n_lines: int) -> tuple[str, str, str]:
-    """Prefix, middle and suffix for a hole of whole lines. The first one's indentation stays in the prefix."""
-    lines = text.split("\n")
-    body = "\n".join(lines[first : first + n_lines])
-    indent = len(body) - len(body.lstrip(" \t"))
-    start = sum(len(line) + 1 for line in lines[:first]) + indent
-    end = start - indent + len(body)
-    return text[:start], text[start:end], text[end:]
 
 
 def bursts(text: str, rng: random.Random) -> Iterator[str]:
@@ -82,12 +55,7 @@ def bursts(text: str, rng: random.Random) -> Iterator[str]:
 
 def sample(names: Sequence[str], n: int, seed: str) -> list[str]:
     """Choose `n` of the names by the seed; which of two comes first does not depend on the others."""
-    return sorted(names, key=lambda name: _digest(f"{seed}:{name}"))[:n]
-
-
-def first_line(text: str) -> str:
-    """The first line that is not blank, without the white space around it."""
-    return next((line.strip() for line in text.split("\n") if line.strip()), "")
+    return sorted(names, key=lambda name: digest(f"{seed}:{name}"))[:n]
 
 
 def _source_files(tree: Path) -> list[Path]:
@@ -112,7 +80,7 @@ def _hole_in(path: Path, key: str, sizes: Sequence[int], min_chars: int) -> Hole
         return None
     lines = text.split("\n")
     language = language_for("", path.name)
-    if "\r" in text or language is None or max(map(len, lines)) > MAX_LINE_CHARS:
+    if "\r" in text or language is None or not is_fit(text):
         return None
     rng = random.Random(key)
     for _ in range(ATTEMPTS):
@@ -123,7 +91,3 @@ def _hole_in(path: Path, key: str, sizes: Sequence[int], min_chars: int) -> Hole
             name = f"{path.name}:{first + 1}"
             return Hole(name, path.name, language.language_ids[0], prefix, middle, suffix)
     return None
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()

@@ -24,11 +24,9 @@ from pathlib import Path
 import figures
 import psutil
 
-from lsp_server import paths
 from lsp_server.model import registry
 from lsp_server.model.base import COMPLETION, Model
 from lsp_server.model.catalogue import DEFAULT_MODEL
-from lsp_server.model.turns import Turns
 from lsp_server.model.worker import Steps, Urgency, Worker, persist
 
 N_PROMPT = 300  # tokens that are in the KV cache
@@ -144,10 +142,10 @@ def serve(path: str) -> None:
     """Be an engine: for each line with a number and a seed, make so many requests and print their milliseconds."""
     from lsp_server.model import llama
 
-    worker = Worker(lambda _: None, Turns(paths.cache_dir() / "turns"))
+    worker = Worker(lambda _: None)
     worker.load(lambda tell, keep_on: llama.load(registry.locate(path), 4096, 0, tell, keep_on))
     text = Path(__file__).read_text(encoding="utf-8")
-    ids = worker.submit(Urgency.COMPLETION, lambda model: _steps(model.tokenize(text))).result()
+    ids = worker.submit(Urgency.COMPLETION, lambda model: _prepare(model, text)).result()
     print("[]", flush=True)
     for line in sys.stdin:
         n_requests, seed = line.split()
@@ -173,9 +171,11 @@ def request(model: Model, ids: Sequence[int], n_new: int) -> Steps[None]:
         yield
 
 
-def _steps(value: list[int]) -> Steps[list[int]]:
-    yield
-    return value
+def _prepare(model: Model, text: str) -> Steps[list[int]]:
+    """Return the text's token ids, the prompt's among them evaluated."""
+    ids = model.tokenize(text)
+    yield from persist(lambda: model.evaluate(COMPLETION, ids[:N_PROMPT]))
+    return ids
 
 
 if __name__ == "__main__":

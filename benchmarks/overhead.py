@@ -26,15 +26,17 @@ from typing import Any
 import command
 import figures
 from figures import Panel, Row
-from holes import bursts, cut_lines
+from holes import bursts
 from rich.console import Console
 from rich.table import Table
 
 from lsp_server.completion.job import Flight
-from lsp_server.completion.pipeline import Memory, complete
+from lsp_server.completion.memory import Memory
+from lsp_server.completion.pipeline import complete
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace
 from lsp_server.errors import KrukError
+from lsp_server.evaluation.holes import cut_lines
 from lsp_server.model.fake import FakeModel, knowing
 from lsp_server.model.worker import Worker
 from lsp_server.settings import read

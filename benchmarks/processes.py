@@ -1,4 +1,4 @@
-"""The processes that are measured, seen from outside: memory, whether they rest, and others that take the cores."""
+"""Processes that take the cores from those that are measured."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-
-import psutil
-
-IDLE_SHARE = 0.05  # of one core
-IDLE_FOR_S = 1.0
-IDLE_PATIENCE_S = 120
 
 # Ends with its parent, and after an hour in any case, so that nothing is left behind where we are killed.
 _BUSY = """
@@ -23,22 +16,6 @@ while os.getppid() == parent and time.monotonic() < until:
     for _ in range(100_000):
         pass
 """
-
-
-def rss_mib(process: psutil.Process) -> float:
-    """Resident memory of a process and its children, in MiB."""
-    them = [process, *process.children(recursive=True)]
-    return float(sum(it.memory_info().rss for it in them)) / (1 << 20)
-
-
-def wait_until_idle(process: psutil.Process) -> None:
-    """Wait until a process has hardly used its cores for IDLE_FOR_S; IDLE_PATIENCE_S at most."""
-    until = time.monotonic() + IDLE_PATIENCE_S
-    while time.monotonic() < until:
-        before = sum(process.cpu_times()[:2])
-        time.sleep(IDLE_FOR_S)
-        if sum(process.cpu_times()[:2]) - before < IDLE_SHARE * IDLE_FOR_S:
-            return
 
 
 def n_busy() -> int:

@@ -3,16 +3,15 @@
 usage: python benchmarks/sources.py [DIR] [--languages python,go]
 
 DIR (default: `kruk-sources` in the user's cache folder) then holds LANGUAGE/PACKAGE/…, for `kruk eval DIR/python` or
-`fill_in.py --tree DIR/python`. Packages come from PyPI, npm and Debian through `pip`, `npm` and `apt-get`, which have to
-be there; Debian's need a Debian system, whose own list of places is used, and give the version of its release. Nothing
-of a package is run but what pip does to learn a source package's name. What is there already is not fetched again.
+`fill_in.py --tree DIR/python`. Packages come from PyPI, npm and Debian through `pip`, `npm` and `apt-get`, which have
+to be there. Debian's need a Debian system: its own list of places is used, and its release decides the version.
+Nothing of a package is run but what pip does to learn a source package's name. What is there is not fetched again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -27,6 +26,8 @@ import platformdirs
 
 APT = Path("/etc/apt")
 BY = {"pypi": "pip", "npm": "npm", "deb": "apt-get", "deb-src": "apt-get"}
+BUILT = {"pypi": (), "npm": ("build", "dist"), "deb": (), "deb-src": ()}
+"""Folders made from the sources, which would give away what is in them."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def sources() -> list[Source]:
 
 
 def fetch(source: Source, target: Path) -> None:
-    """Put one package's files into a new folder. Raises OSError, SubprocessError or TarError, and leaves none then."""
+    """Put a package's files into a new folder. Raises OSError, SubprocessError or TarError, and leaves none then."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fetch-", dir=target.parent) as name:
         folder = Path(name)
@@ -79,6 +80,8 @@ def fetch(source: Source, target: Path) -> None:
         unpacked = folder / "unpacked"
         if not unpacked.exists():
             unpack(next(path for path in folder.iterdir() if path.suffix in (".gz", ".tgz")), unpacked)
+        for name in BUILT[source.origin]:
+            shutil.rmtree(unpacked / name, ignore_errors=True)
         unpacked.rename(target)
 
 

@@ -28,7 +28,8 @@ import figures
 from answers import Answer
 from figures import Panel, Row
 from holes import Hole, bursts, find_holes
-from processes import rss_mib
+
+from lsp_server.evaluation.editor import rss_mib
 
 SIZES = (1, 1, 2, 3)  # lines in a hole, each as likely
 MIN_CHARS = 20

@@ -59,6 +59,14 @@ class DidOpenParams(Lsp, frozen=True):
     text_document: TextDocumentItem
 
 
+class FileEvent(Lsp, frozen=True):
+    uri: str
+
+
+class DidChangeWatchedFilesParams(Lsp, frozen=True):
+    changes: list[FileEvent]
+
+
 class DidMoveCursorParams(Lsp, frozen=True):
     """`kruk/didMoveCursor`, from editors that say so: somebody may soon type there."""
 
@@ -156,6 +164,7 @@ class Client:
     registers_configuration: bool = False
     has_preselect: bool = False
     has_as_is_insertion: bool = False
+    registers_watchers: bool = False
 
 
 def read_client(capabilities: dict[str, Any]) -> Client:
@@ -177,6 +186,7 @@ def read_client(capabilities: dict[str, Any]) -> Client:
         registers_configuration=bool(get("workspace", "didChangeConfiguration", "dynamicRegistration")),
         has_preselect=bool(get("textDocument", "completion", "completionItem", "preselectSupport")),
         has_as_is_insertion=1 in modes,
+        registers_watchers=bool(get("workspace", "didChangeWatchedFiles", "dynamicRegistration")),
     )
 
 
@@ -184,7 +194,7 @@ def initialize_result(client: Client) -> dict[str, Any]:
     """Say what the server can do. Inline completion is offered to all: Emacs asks without declaring it."""
     capabilities: dict[str, Any] = {
         "positionEncoding": client.encoding,
-        "textDocumentSync": {"openClose": True, "change": 2},
+        "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
         "inlineCompletionProvider": {},
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
         "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
@@ -269,12 +279,13 @@ def path_of(uri: str) -> Path | None:
     return Path(path)
 
 
-def place_of(uri: str, roots: Sequence[str]) -> str | None:
-    """Path of a file URI, relative to the workspace folder it lies in; whole outside of all, None for no file."""
+def home_of(uri: str, roots: Sequence[str]) -> tuple[str | None, str | None]:
+    """The workspace folder that a file URI lies in, and its path there; (None, its whole path) outside of all."""
     path = path_of(uri)
     if path is None:
-        return None
-    for root in filter(None, map(path_of, roots)):
-        if path.is_relative_to(root):
-            return path.relative_to(root).as_posix()
-    return str(path)
+        return None, None
+    for root in roots:
+        folder = path_of(root)
+        if folder and path.is_relative_to(folder):
+            return root, path.relative_to(folder).as_posix()
+    return None, str(path)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from lsp_server.completion import recall
 from lsp_server.completion.recall import Recall
-from lsp_server.handlers import commands, configuration, inline_completion, status, sync
+from lsp_server.handlers import chat, commands, configuration, inline_completion, status, sync
 from lsp_server.jsonrpc import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
@@ -32,6 +32,7 @@ from lsp_server.protocol import (
     CompletionParams,
     DidChangeConfigurationParams,
     DidChangeParams,
+    DidChangeWatchedFilesParams,
     DidChangeWorkspaceFoldersParams,
     DidMoveCursorParams,
     DidOpenParams,
@@ -77,6 +78,7 @@ class Server:
             return await self._ended
         finally:
             logging.getLogger("lsp_server").removeHandler(forwarder)
+            self.session.memory.projects.stop()
             await self._keep()
             self.session.worker.close()
 
@@ -96,6 +98,10 @@ class Server:
             "textDocument/didOpen": Method(DidOpenParams, lambda p: sync.did_open(session, p)),
             "textDocument/didChange": Method(DidChangeParams, lambda p: sync.did_change(session, self._client, p)),
             "textDocument/didClose": Method(DocumentParams, lambda p: sync.did_close(session, p)),
+            "textDocument/didSave": Method(DocumentParams, lambda p: sync.did_save(session, p)),
+            "workspace/didChangeWatchedFiles": Method(
+                DidChangeWatchedFilesParams, lambda p: sync.did_change_files(session, p)
+            ),
             "textDocument/inlineCompletion": Method(
                 InlineCompletionParams,
                 lambda p: inline_completion.inline_completion(session, self._client, p),
@@ -118,7 +124,7 @@ class Server:
             ),
             "kruk/status": Method(None, lambda _: status.as_dict(session)),
             "kruk/lastCompletion": Method(None, lambda _: status.last_completion(session)),
-            "kruk/chat": Method(ChatParams, lambda p: commands.chat(session, p)),
+            "kruk/chat": Method(ChatParams, lambda p: chat.chat(session, p)),
         }
 
     def _route(self, name: str, is_request: bool) -> Method | None:
@@ -145,13 +151,15 @@ class Server:
         self._client = read_client(params.capabilities)
         self._is_initialized = True
         folders = [folder.uri for folder in params.workspace_folders or []]
-        session.roots = tuple(folders or filter(None, [params.root_uri]))
+        roots = folders or [*filter(None, [params.root_uri])]
+        session.roots = tuple(roots)
         if params.process_id is not None:
             _watch(params.process_id, lambda: self._loop.call_soon_threadsafe(self._end, 1))
         problems = session.configure(params.initialization_options, INITIALIZED_WITH)
         self._apply_log_level()
         configuration.report(session, problems)
         self._loop.call_soon(session.ensure_model)  # the answer goes out first
+        self._loop.call_soon(sync.set_roots, session, roots)
         return initialize_result(self._client)
 
     def _shutdown(self, _params: object) -> None:

@@ -6,16 +6,18 @@ Knows nothing of JSON-RPC: what it has to say to the client goes through `Sessio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from lsp_server import power
 from lsp_server import settings as settings_module
 from lsp_server.completion import idle
 from lsp_server.completion.job import Flight
-from lsp_server.completion.pipeline import Memory, complete
+from lsp_server.completion.memory import Memory
+from lsp_server.completion.pipeline import complete
 from lsp_server.completion.recall import key_of
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace
@@ -70,20 +72,43 @@ class Session:
     _layers: list[Any] = field(default_factory=lambda: [None, None, None, {}])
     _runs: dict[str, Run] = field(default_factory=dict)  # what was asked for last in each document
     _ahead: Run | None = None  # what may be asked for next
-    _branches: list[asyncio.Task[None]] = field(default_factory=list)
+    _idle: list[asyncio.Task[None]] = field(default_factory=list)
     _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # done: superseded
     _keeper: asyncio.TimerHandle | None = None
     _asked_for: tuple[Any, ...] | None = None
 
     # -- documents ----------------------------------------------------------------------------------------
 
-    def put(self, document: Document) -> None:
-        """Open a document, or put its next version in place."""
+    def put(self, document: Document, root: str | None = None, path: str | None = None) -> None:
+        """Open a document, or put its next version in place. `root`, `path`: where it lies in the workspace."""
         self.documents[document.uri] = document
+        if path and (project := self.memory.projects.of(root)):
+            project.documents[path] = document
+
+    def edited(self, root: str | None, path: str | None, line: int) -> None:
+        """Hear where a document was edited last."""
+        if path and (project := self.memory.projects.of(root)):
+            project.edited(path, line)
+
+    def changed_on_disk(self, root: str | None, path: str | None) -> None:
+        """Hear that a file was written, made or deleted."""
+        if path and (project := self.memory.projects.of(root)):
+            project.index.touch(path)
+
+    def set_roots(self, roots: Mapping[str, Path]) -> None:
+        """Take over the workspace's folders."""
+        self.roots = tuple(roots)
+        wanted = roots if self.settings.context_enabled else {}
+        globs = self.settings.completion.exclude_globs
+        self.memory.projects.set_roots(wanted, globs, lambda: self.worker.status.state == "busy")
+        for project in self.memory.projects.all:
+            project.documents.clear()
 
     def close(self, uri: str) -> None:
         """Forget a document and everything known about it."""
-        self.documents.pop(uri, None)
+        closed = self.documents.pop(uri, None)
+        for project in self.memory.projects.all:
+            project.documents = {path: it for path, it in project.documents.items() if it is not closed}
         self.memory.keep(uri)
         self.memory.forget(uri)
         self._supersede(uri)
@@ -120,8 +145,7 @@ class Session:
         model = self.settings.model or registry.default_choice() or DEFAULT_MODEL
         self.memory.forget_suggestions(key_of(self.settings, model))
         self._stop_looking_ahead()
-        for task in self._branches:
-            task.cancel()
+        self._in_idle_time()
 
     # -- completions --------------------------------------------------------------------------------------
 
@@ -204,7 +228,7 @@ class Session:
         """Evaluate the prompt of a place where somebody may soon ask."""
         is_asked = any(not run.task.done() for run in self._runs.values())
         if not is_asked and not power.is_on_battery():
-            idle.warm(request, self.settings, self.worker, self.memory)
+            self._in_idle_time(idle.warm(request, self.settings, self.worker, self.memory))
 
     def _prepare(self, flight: Flight, text: str) -> None:
         """While a suggestion is on screen: make the one that follows it, and the ones beside it."""
@@ -215,12 +239,15 @@ class Session:
             self._stop_looking_ahead()
             self._ahead = self._start(following, Trace(0, following.document.uri, following.trigger))
         if flight.outcome:
-            for task in self._branches:
-                task.cancel()
-            self._branches = [
-                asyncio.ensure_future(task) for task in idle.branches(flight.outcome, self.worker, self.memory)
-            ]
-            idle.put_anchor_anew(flight.outcome, self.settings, self.worker, self.memory)
+            branches = idle.branches(flight.outcome, self.worker, self.memory)
+            spare = idle.prepare_spare(flight.outcome, self.settings, self.worker, self.memory)
+            self._in_idle_time(*branches, spare)
+
+    def _in_idle_time(self, *work: Coroutine[Any, Any, None]) -> None:
+        """Do some work in the place of what was to be done before."""
+        for task in self._idle:
+            task.cancel()
+        self._idle = [asyncio.ensure_future(it) for it in work]
 
     def keep(self, urgency: Urgency) -> Future[None]:
         """Leave on disk what the next run can use."""

@@ -13,7 +13,7 @@ import typer
 from lsp_server import settings as settings_module
 from lsp_server.cli.console import fail, out
 from lsp_server.completion.job import Flight
-from lsp_server.completion.pipeline import Memory
+from lsp_server.completion.memory import Memory
 from lsp_server.completion.pipeline import complete as run
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace

@@ -123,7 +123,7 @@ def _llama() -> Finding:
 
 def _processor() -> Finding:
     cores, threads = psutil.cpu_count(logical=False), psutil.cpu_count()
-    text = f"{cores} cores, {threads} hardware threads; the model uses {memory.default_threads()}"
+    text = f"{cores} cores, {threads} hardware threads; the model uses at most {memory.default_threads()}"
     return Finding("Processor", "good", text)
 
 

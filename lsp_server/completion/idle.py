@@ -11,12 +11,13 @@ from typing import Any
 from lsp_server.completion import job
 from lsp_server.completion.confidence import doubts
 from lsp_server.completion.finish import finish
-from lsp_server.completion.job import Outcome
-from lsp_server.completion.pipeline import Memory, Spare, anchor_lines, stop_warming
+from lsp_server.completion.job import Outcome, Task
+from lsp_server.completion.memory import Memory, Spare
 from lsp_server.completion.refusal import refusal
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trigger import Shape
-from lsp_server.context.window import place
+from lsp_server.completion.view import choose, put_windows, view
+from lsp_server.context.window import Anchored
 from lsp_server.errors import KrukError
 from lsp_server.model.generate import Step
 from lsp_server.model.worker import Urgency, Worker
@@ -62,29 +63,39 @@ async def _branch(outcome: Outcome, at: int, worker: Worker, memory: Memory) -> 
         memory.cache.add(document.uri, document.text, request.offset, text, tokens, is_branch=True)
 
 
-def warm(request: CompletionRequest, settings: Settings, worker: Worker, memory: Memory) -> None:
+async def warm(request: CompletionRequest, settings: Settings, worker: Worker, memory: Memory) -> None:
     """Evaluate the prompts of a place, the near one first, so that the first key stroke there finds them."""
     if refusal(request, settings.completion):
         return
-    document = request.document
-    memory.recollect(document.uri)
-    before = memory.anchors.get(document.uri)
-    anchored = place(document.text, request.offset, settings.context_budget_tokens, anchor_lines(worker), before)
-    memory.anchors[document.uri] = anchored
-    task = job.Task(request, Shape("line", "nobody has asked yet"), None, anchored, settings.completion.max_tokens)
-    stop_warming(memory)
+    uri = request.document.uri
+    memory.recollect(uri)
+    before = memory.anchors.get(uri)
+    anchored = memory.anchors[uri] = put_windows(request, settings, worker, before)
+    if before is None or before.head is not anchored.head:
+        await choose(request, anchored, settings, memory)
+    seen = view(request, anchored, memory.chosen.get(uri), memory)
+    task = Task(request, Shape("line", "nobody has asked yet"), seen, settings.completion.max_tokens)
+    memory.stop_warming()
     memory.warming = worker.submit(Urgency.WARM, job.warm_both(task, memory.states))
 
 
-def put_anchor_anew(outcome: Outcome, settings: Settings, worker: Worker, memory: Memory) -> None:
-    """Prepare a nearer anchor before the one in use has to be given up."""
+async def prepare_spare(outcome: Outcome, settings: Settings, worker: Worker, memory: Memory) -> None:
+    """Prepare a nearer anchor before the one in use has to be given up, and what has become worth showing."""
     task = outcome.task
-    text, offset = task.request.document.text, task.request.offset
-    if outcome.to_warm or not outcome.info.can_truncate or not task.anchored.is_aged(text):
+    request, uri = task.request, task.request.document.uri
+    if outcome.to_warm or not outcome.info.can_truncate:
         return
-    uri = task.request.document.uri
-    before = memory.spare.anchored if memory.spare and memory.spare.uri == uri else None
-    anchored = place(text, offset, settings.context_budget_tokens, outcome.info.anchor_lines, before)
-    prepared = job.Task(task.request, task.shape, task.language, anchored, task.n_most)
-    spare = worker.submit(Urgency.WARM, job.prepare_spare(prepared))
-    memory.spare = Spare(uri, anchored, spare)
+    shown = task.view.chosen
+    chosen = await choose(request, task.view.anchored, settings, memory)
+    is_aged = task.view.anchored.is_aged(request.document.text)
+    if chosen and shown and chosen.pieces is shown.pieces and not is_aged:
+        return
+    if shown is not None:
+        memory.chosen[uri] = shown  # until the other one is evaluated
+    if memory.spare and memory.spare.uri == uri:
+        before: Anchored | None = memory.spare.anchored
+    else:
+        before = None if is_aged else task.view.anchored
+    anchored = put_windows(request, settings, worker, before)
+    prepared = Task(request, task.shape, view(request, anchored, chosen, memory), task.n_most)
+    memory.spare = Spare(uri, anchored, chosen, worker.submit(Urgency.WARM, job.prepare_spare(prepared)))

@@ -13,7 +13,7 @@ from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.stop import stop_rule
 from lsp_server.completion.trace import Trace
 from lsp_server.completion.trigger import Shape
-from lsp_server.context.window import Anchored
+from lsp_server.completion.view import View
 from lsp_server.model.base import BRANCH, COMPLETION, NEAR, SPARE, Evaluation, Model, ModelInfo
 from lsp_server.model.generate import Generation, Prompt, generate
 from lsp_server.model.states import States
@@ -34,11 +34,14 @@ class Task:
 
     request: CompletionRequest
     shape: Shape
-    language: Language | None
-    anchored: Anchored
+    view: View
     n_most: int
     hint: str = ""  # a text that the output may repeat
-    is_prepared: bool = False  # whether SPARE holds the prompt with this anchor
+
+    @property
+    def language(self) -> Language | None:
+        """The language at the cursor."""
+        return self.request.part.language
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def suggest(task: Task, flight: Flight, states: States) -> Callable[[Model], Ste
         trace.waited("queue")
         with trace.room("prompt") as counts:
             prompt = full = full_prompt(model, task)
-            if task.is_prepared and model.n_missing(SPARE, full.token_ids) < model.n_missing(
+            if task.view.is_prepared and model.n_missing(SPARE, full.token_ids) < model.n_missing(
                 COMPLETION, full.token_ids
             ):
                 model.copy(SPARE, COMPLETION, len(full.token_ids))
@@ -182,9 +185,13 @@ def prepare_spare(task: Task) -> Callable[[Model], Steps[Evaluation]]:
 
 def near_prompt(model: Model, task: Task) -> Prompt:
     """Make the prompt of the near window."""
-    return prompts.build(model, Parts.of(task.request.document.text, task.anchored.near), task.n_most)
+    view, text = task.view, task.request.document.text
+    parts = Parts.of(text, view.anchored.near, view.anchored.near_above, view.near_context)
+    return prompts.build(model, parts, task.n_most)
 
 
 def full_prompt(model: Model, task: Task) -> Prompt:
     """Make the prompt of the full window."""
-    return prompts.build(model, Parts.of(task.request.document.text, task.anchored.window), task.n_most)
+    view, text = task.view, task.request.document.text
+    parts = Parts.of(text, view.anchored.window, view.anchored.above, view.context)
+    return prompts.build(model, parts, task.n_most)

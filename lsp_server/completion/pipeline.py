@@ -8,85 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any
 
 from lsp_server.completion import job
-from lsp_server.completion.cache import SuggestionCache
 from lsp_server.completion.confidence import confidence, doubts, sure_lines
 from lsp_server.completion.finish import finish
 from lsp_server.completion.job import Flight, Task
-from lsp_server.completion.recall import Recall
+from lsp_server.completion.memory import Memory
 from lsp_server.completion.refusal import refusal
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trigger import decide
-from lsp_server.context.window import Anchored, place
+from lsp_server.completion.view import look
 from lsp_server.errors import KrukError
-from lsp_server.model.base import Evaluation
-from lsp_server.model.states import States
 from lsp_server.model.worker import Urgency, Worker
 from lsp_server.settings import CompletionSettings, Settings
-from lsp_server.text import Document, unix
+from lsp_server.text import unix
 
-DEFAULT_ANCHOR_LINES = 8  # until the model says its own
 HINT_CHARS = 40  # of the text in front of the suggestion before: where a draft may join it
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Spare:
-    """A new anchor for a document, whose prompt is evaluated in idle time."""
-
-    uri: str
-    anchored: Anchored
-    job: Future[Evaluation]
-
-    def is_ready(self, document: Document, offset: int) -> bool:
-        """Whether it is evaluated, and still good for this text and cursor."""
-        is_evaluated = self.job.done() and not self.job.cancelled()
-        return is_evaluated and self.uri == document.uri and self.anchored.holds(document.text, offset)
-
-
-@dataclass
-class Memory:
-    """What one completion leaves for the next; owned by the session."""
-
-    cache: SuggestionCache = field(default_factory=SuggestionCache)
-    anchors: dict[str, Anchored] = field(default_factory=dict)
-    spare: Spare | None = None
-    warming: Future[Any] | None = None
-    states: States = field(default_factory=lambda: States(None))
-    recall: Recall | None = None
-    key: str = ""  # what suggestions depend on besides the text: see recall.key_of
-    _recalled: set[str] = field(default_factory=set)
-
-    def recollect(self, uri: str) -> None:
-        """Take over what earlier runs knew of a document, once."""
-        if self.recall and uri not in self._recalled:
-            self._recalled.add(uri)
-            recalled = self.recall.load(uri, self.key)
-            if recalled.anchored:
-                self.anchors.setdefault(uri, recalled.anchored)
-            self.cache.put(recalled.suggestions)
-
-    def keep(self, uri: str) -> None:
-        """Leave what is known of a document for later runs."""
-        if self.recall:
-            self.recall.save(uri, self.key, self.anchors.get(uri), self.cache.of(uri))
-
-    def forget(self, uri: str) -> None:
-        """Drop what is known of a document, in RAM."""
-        self.anchors.pop(uri, None)
-        self.cache.forget(uri)
-        self._recalled.discard(uri)
-
-    def forget_suggestions(self, key: str) -> None:
-        """Drop every suggestion: another model, other settings. What those had before is recalled."""
-        self.key = key
-        self.cache.clear()
-        self._recalled.clear()
 
 
 async def complete(flight: Flight, settings: Settings, worker: Worker, memory: Memory) -> str:
@@ -135,25 +74,17 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
         with trace.room("debounce"):
             await asyncio.sleep(options.debounce_ms / 1e3)
     with trace.room("context") as counts:
-        before = memory.anchors.get(document.uri)
-        is_prepared = False
-        if request.trigger != "ahead" and memory.spare and memory.spare.is_ready(document, offset):
-            before, is_prepared, memory.spare = memory.spare.anchored, True, None
-        anchored = place(document.text, offset, settings.context_budget_tokens, anchor_lines(worker), before)
-        if request.trigger != "ahead":  # it may stand far below, where nobody has gone yet
-            memory.anchors[document.uri] = anchored
-        counts["anchorKept"] = before is not None and before.head is anchored.head
-        counts["anchorPrepared"] = is_prepared
+        seen = await look(request, settings, worker, memory, counts)
     if request.trigger != "ahead":
-        stop_warming(memory)  # of an older text, or of another document
+        memory.stop_warming()  # of an older text, or of another document
     newest = memory.cache.newest(document.uri)
     hint = unix(newest.before[-HINT_CHARS:] + newest.text) if newest else ""
-    task = Task(request, shape, language, anchored, options.max_tokens, hint, is_prepared)
+    task = Task(request, shape, seen, options.max_tokens, hint)
     urgency = Urgency.PREFETCH if request.trigger == "ahead" else Urgency.COMPLETION
     flight.job = worker.submit(urgency, job.suggest(task, flight, memory.states))
     outcome = flight.outcome = await asyncio.wrap_future(flight.job)
     if outcome.to_warm:
-        stop_warming(memory)
+        memory.stop_warming()
         memory.warming = worker.submit(Urgency.WARM, job.warm(outcome.to_warm, memory.states))
     with trace.room("finish") as counts:
         raw = outcome.generation.text
@@ -177,16 +108,3 @@ def _unsure(request: CompletionRequest, sure: float, options: CompletionSettings
         return None
     least = f"`kruk.completion.minConfidence` is {options.min_confidence:.0%}"
     return f"the model is not sure enough: {sure:.1%} for the line, and {least}"
-
-
-def stop_warming(memory: Memory) -> None:
-    """Stop evaluating a prompt that nobody has asked for."""
-    if memory.warming:
-        memory.warming.cancel()
-    if memory.spare:
-        memory.spare.job.cancel()
-
-
-def anchor_lines(worker: Worker) -> int:
-    """How many lines above the cursor the model wants its anchor."""
-    return worker.model.info.anchor_lines if worker.model else DEFAULT_ANCHOR_LINES

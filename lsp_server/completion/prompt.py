@@ -40,9 +40,10 @@ class Parts:
     context: Context = Context()
 
     @classmethod
-    def of(cls, text: str, window: Window, context: Context = Context()) -> Parts:
-        """Cut the parts of a window out of a document's text."""
-        return cls(unix(window.head(text)), unix(window.tail(text)), unix(window.suffix(text)), context)
+    def of(cls, text: str, window: Window, above: str, context: Context) -> Parts:
+        """Cut the parts of a window out of a document's text; `above` comes before the head."""
+        head = above + unix(window.head(text))
+        return cls(head, unix(window.tail(text)), unix(window.suffix(text)), context)
 
 
 def build(model: Model, parts: Parts, n_reserved: int) -> Prompt:

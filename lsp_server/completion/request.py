@@ -22,6 +22,7 @@ class CompletionRequest:
     offset: int
     path: str | None
     trigger: Trigger
+    root: str | None = None  # URI of the workspace folder that `path` is relative to
 
     @functools.cached_property
     def part(self) -> Part:
@@ -50,7 +51,7 @@ class CompletionRequest:
         """Return the request that comes next when `text`, suggested for this one, is accepted."""
         before, after = self.document.text[: self.offset], self.document.text[self.offset :]
         document = replace(self.document, text=before + text + after)
-        return CompletionRequest(document, self.offset + len(text), self.path, "ahead")
+        return replace(self, document=document, offset=self.offset + len(text), trigger="ahead")
 
     def typed_since(self, earlier: CompletionRequest) -> str | None:
         """Return what was typed at the cursor since an earlier request; None when anything else changed."""

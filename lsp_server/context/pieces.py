@@ -7,7 +7,7 @@ choice that was shown stays until another one is clearly better, and then keeps 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from lsp_server.context.scope import Meaning
@@ -88,6 +88,20 @@ class _Part:
     def holds(self, candidate: Candidate) -> bool:
         start, end = self.covers
         return self.candidate.path == candidate.path and start <= candidate.start < end
+
+
+def best(pieces: Sequence[Piece], budget: int) -> tuple[Piece, ...]:
+    """The most valuable of some pieces that fit into `budget` tokens, in their order; the first is cut if it must."""
+    taken: list[Piece] = []
+    for piece in sorted(pieces, key=lambda piece: -piece.score):
+        lines = piece.text.split("\n")
+        while not taken and len(lines) > 1 and about("\n".join(lines)) + PATH_TOKENS > budget:
+            lines.pop()
+        text = "\n".join(lines)
+        if about(text) + PATH_TOKENS <= budget:
+            budget -= about(text) + PATH_TOKENS
+            taken.append(replace(piece, text=text))
+    return tuple(sorted(taken, key=lambda piece: [other.key for other in pieces].index(piece.key)))
 
 
 def value(pieces: Iterable[Piece], candidates: Sequence[Candidate]) -> float:

@@ -14,6 +14,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from lsp_server.context.headers import enclosing_headers
+from lsp_server.syntax.languages import Language
+
 CHARS_PER_TOKEN = 3  # code, careful: real counts are checked when the prompt is made
 SUFFIX_SHARE = 4  # a quarter of the budget is for what follows the cursor
 START_STEP_LINES = 32  # the window's start only stands on every 32nd line
@@ -61,6 +64,8 @@ class Anchored:
     window: Window
     near: Window
     head: str
+    above: str = ""  # headers of the blocks that the full window begins inside of
+    near_above: str = ""
 
     def holds(self, text: str, cursor: int) -> bool:
         """Whether the cursor is still near below the anchor, and nothing above it changed."""
@@ -77,7 +82,14 @@ class Anchored:
         return cursor > anchor + MAX_TAIL_CHARS // 2 or text.count("\n", anchor, cursor) > AGED_TAIL_LINES
 
 
-def place(text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, before: Anchored | None) -> Anchored:
+def place(
+    text: str,
+    cursor: int,
+    n_budget_tokens: int,
+    anchor_lines: int,
+    before: Anchored | None,
+    language: Language | None = None,
+) -> Anchored:
     """Put the windows: those before as long as they hold, else new ones with an anchor above the cursor."""
     n_chars = n_budget_tokens * CHARS_PER_TOKEN
     closers = _CLOSERS.match(text, cursor)
@@ -86,6 +98,7 @@ def place(text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, befor
     near_end = min(end, _end(text, resume, NEAR_CHARS // SUFFIX_SHARE))
     if before and before.holds(text, cursor):
         start, near_start, anchor, head = before.window.start, before.near.start, before.window.anchor, before.head
+        above, near_above = before.above, before.near_above
     else:
         anchor = _anchor(text, cursor, anchor_lines)
         start = _start(text, anchor, n_chars - n_chars // SUFFIX_SHARE, START_STEP_LINES)
@@ -93,8 +106,14 @@ def place(text: str, cursor: int, n_budget_tokens: int, anchor_lines: int, befor
         n_near = max(NEAR_CHARS - NEAR_CHARS // SUFFIX_SHARE - n_tail, LEAST_NEAR_HEAD_CHARS)
         near_start = max(start, _start(text, anchor, n_near, NEAR_START_STEP_LINES))
         head = text[start:anchor]
+        above = enclosing_headers(text, start, anchor, language)
+        near_above = enclosing_headers(text, near_start, anchor, language)
     return Anchored(
-        Window(start, anchor, cursor, resume, end), Window(near_start, anchor, cursor, resume, near_end), head
+        Window(start, anchor, cursor, resume, end),
+        Window(near_start, anchor, cursor, resume, near_end),
+        head,
+        above,
+        near_above,
     )
 
 

@@ -25,6 +25,16 @@ async def initialized(session: Session, client: Client, connection: Connection) 
             await connection.request("client/registerCapability", {"registrations": [registration]})
         except RpcError as error:
             log.info("the client does not tell when settings change: %s", error.message)
+    if client.registers_watchers:
+        watcher = {
+            "id": "kruk-files",
+            "method": "workspace/didChangeWatchedFiles",
+            "registerOptions": {"watchers": [{"globPattern": "**/*"}]},
+        }
+        try:
+            await connection.request("client/registerCapability", {"registrations": [watcher]})
+        except RpcError as error:
+            log.info("the client does not tell when files change: %s", error.message)
     await _pull(session, client, connection)
 
 

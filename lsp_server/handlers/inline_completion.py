@@ -63,7 +63,8 @@ async def completion(session: Session, client: Client, params: CompletionParams)
 
 
 async def _suggest(session: Session, document: Document, at: int, trigger: Trigger) -> tuple[str | None, Trace]:
-    request = CompletionRequest(document, at, protocol.place_of(document.uri, session.roots), trigger)
+    root, path = protocol.home_of(document.uri, session.roots)
+    request = CompletionRequest(document, at, path, trigger, root)
     trace = session.new_trace(document.uri, trigger)
     return await session.suggest(request, trace), trace
 

@@ -20,6 +20,6 @@ def loader_for(settings: Settings) -> Loader:
         memory.check(located, n_ctx)
         from lsp_server.model import llama  # not at the top: importing it loads llama.cpp
 
-        return llama.load(located, n_ctx, settings.threads or memory.default_threads(), tell, keep_on)
+        return llama.load(located, n_ctx, settings.threads, tell, keep_on)
 
     return load

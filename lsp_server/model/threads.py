@@ -17,12 +17,11 @@ import psutil
 from lsp_server.paths import CacheFolder
 
 WIDE = 8  # tokens; a wider batch is prompt evaluation, and says little about a single token
-N_TRIALS = 3  # evaluations before a number of threads is judged
-TOO_SLOW = 1.7  # times what is usual, at the median of N_RECENT evaluations
-N_RECENT = 5
+N_TRIALS = 3  # evaluations whose median judges a number of threads
+TOO_SLOW = 1.7  # times what is usual
 HOPELESS = 1.3  # times the best that was found: one evaluation is enough
 PATIENCE = 8  # evaluations; twice as many until the usual number is tried again, and so on each time it is slow
-MOST_PATIENCE = 512
+MOST_PATIENCE = 128
 N_CALM = 100  # evaluations at the usual number of threads after which a disturbance is forgotten
 GOOD_ENOUGH = 1.05  # fewer threads are taken when they are nearly as fast: the rest is the editor's
 SLOW_MS = 60  # a token that takes longer is measured once
@@ -67,7 +66,7 @@ class Threads:
         if n_tokens > WIDE or len(self._costs) < 2:
             return None
         cost = self._costs[self.n]
-        self._recent = [*self._recent[1 - N_RECENT :], ms * cost.one / cost.of(n_tokens)]
+        self._recent = [*self._recent[1 - N_TRIALS :], ms * cost.one / cost.of(n_tokens)]
         before = self.n
         if self._found:
             self._try()
@@ -80,7 +79,7 @@ class Threads:
 
     def _watch(self) -> None:
         self._n_evaluations += 1
-        if len(self._recent) < N_RECENT:
+        if len(self._recent) < N_TRIALS:
             return
         now_ms = statistics.median(self._recent)
         self._usual_ms[self.n] = min(self._usual_ms[self.n], now_ms)

@@ -11,14 +11,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from lsp_server.errors import KrukError, ModelError, ModelLoadError
 from lsp_server.model.base import Aborted, Model, Tell
-from lsp_server.model.turns import Turns, pause_s
 
 T = TypeVar("T")
 Steps: TypeAlias = Generator[None, None, T]
@@ -55,18 +53,12 @@ class _Job(Generic[T]):
     future: Future[T] = field(compare=False, default_factory=Future)
     steps: Steps[T] | None = field(compare=False, default=None)
 
-    @property
-    def is_awaited(self) -> bool:
-        return self.urgency <= Urgency.CHAT
-
 
 class Worker:
     """Runs jobs on the model. `on_status` is called from the worker's thread."""
 
-    def __init__(self, on_status: Callable[[Status], None], turns: Turns | None = None) -> None:
-        """turns: with the other processes of this user; without, the model works whenever there is work."""
+    def __init__(self, on_status: Callable[[Status], None]) -> None:
         self._on_status = on_status
-        self._turns = turns or Turns(None)
         self._wake = threading.Condition()
         self._jobs: list[_Job[Any]] = []
         self._current: _Job[Any] | None = None
@@ -131,21 +123,15 @@ class Worker:
             with self._wake:
                 while not (self._is_closing or self._loader or self._runnable()):
                     self._settle()
-                    self._turns.give()
                     self._wake.wait()
                 if self._is_closing:
                     break
                 loader, self._loader = self._loader, None
                 job = None if loader else self._pick()
             if loader:
-                self._turns.give()
                 self._load(loader)
-            elif job and (job.future.cancelled() or self._turns.take(job.is_awaited)):
-                self._step(job)
             elif job:
-                with self._wake:
-                    self._wake.wait(pause_s(job.is_awaited))
-        self._turns.give()
+                self._step(job)
         for job in list(self._jobs):
             job.future.cancel()
         if self._model:
@@ -160,8 +146,8 @@ class Worker:
         job = self._current = min(self._jobs)
         if self._model:
             self._model.allow()
-            if not job.is_awaited:
-                self._settle()
+            if job.urgency > Urgency.CHAT:
+                self._settle()  # nobody waits for it
             elif self.status.state == "ready":
                 self._tell(Status("busy", "Working"))
         return job
@@ -176,8 +162,7 @@ class Worker:
                 raise self._failure or ModelLoadError("The model is not loaded")
             if job.steps is None:
                 job.steps = job.start(self._model)
-            with nullcontext() if job.is_awaited else self._turns.lending(self._model.abort):
-                next(job.steps)
+            next(job.steps)
         except StopIteration as end:
             if self._finish(job):
                 job.future.set_result(end.value)

@@ -19,7 +19,7 @@ from pytest_lsp.client import DEFAULT_CLIENT_FEATURES, register_lsp_features
 
 from tests.conftest import ROOT, cut
 
-URI = "file:///work/sample.py"
+URI = "file:///nowhere/sample.py"
 Start = Callable[..., Awaitable["Editor"]]
 
 
@@ -134,7 +134,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 types.InitializeParams(
                     capabilities=capabilities or types.ClientCapabilities(text_document=text_document),
                     process_id=os.getpid(),
-                    root_uri="file:///work",
+                    root_uri="file:///nowhere",
                     initialization_options=options,
                 )
             )

@@ -101,9 +101,9 @@ async def test_a_request_joins_the_one_under_way_when_its_answer_still_fits(star
 
 async def test_requests_in_two_documents_are_both_answered(start):
     editor = await start({"knows": [ADD]})
-    for uri in (URI, "file:///work/other.py"):
+    for uri in (URI, "file:///nowhere/other.py"):
         editor.open(HOLE.replace("├", ""), uri)
-    answers = await asyncio.gather(editor.ask(1, 4), editor.ask(1, 4, uri="file:///work/other.py"))
+    answers = await asyncio.gather(editor.ask(1, 4), editor.ask(1, 4, uri="file:///nowhere/other.py"))
     assert [texts(answer) for answer in answers] == ["return a + b"] * 2
 
 
@@ -168,7 +168,7 @@ async def test_a_word_selected_in_the_popup_is_continued(start):
         ("file:///w/.env", "plaintext", "KEY=\n", {}, "excluded by `**/.env`"),
         ("file:///c%3A/w/server.pem", "plaintext", "-\n", {}, "excluded by `**/*.pem`"),
         (
-            "file:///work/private/a.py",
+            "file:///nowhere/private/a.py",
             "python",
             "x = \n",
             {"completion": {"excludeGlobs": ["private/**"]}},

@@ -35,6 +35,8 @@ import typing_latency  # noqa: E402
 from answers import Answer  # noqa: E402
 
 from lsp_server.errors import KrukError  # noqa: E402
+from lsp_server.evaluation import editor as evaluation_editor  # noqa: E402
+from lsp_server.evaluation.holes import cut_lines  # noqa: E402
 from lsp_server.model.base import Aborted  # noqa: E402
 
 SIZES = (1, 2, 3)
@@ -79,7 +81,7 @@ def test_too_few_files_is_an_error(tmp_path: Path) -> None:
 
 
 def test_cut_lines_leaves_the_indentation() -> None:
-    assert holes.cut_lines("a\n\tb\n c\nd", 1, 2) == ("a\n\t", "b\n c", "\nd")
+    assert cut_lines("a\n\tb\n c\nd", 1, 2) == ("a\n\t", "b\n c", "\nd")
 
 
 def test_bursts_join_to_the_text() -> None:
@@ -479,7 +481,7 @@ def test_waiting_ends_when_a_process_rests(monkeypatch: pytest.MonkeyPatch) -> N
         def cpu_times(self) -> tuple[float, float, float]:
             return next(self.readings), 0, 99
 
-    monkeypatch.setattr(processes, "IDLE_FOR_S", 0.01)
+    monkeypatch.setattr(evaluation_editor, "IDLE_FOR_S", 0.01)
     process = Process()
-    processes.wait_until_idle(process)
+    evaluation_editor.wait_until_idle(process)
     assert list(process.readings) == [2]

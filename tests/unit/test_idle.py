@@ -7,7 +7,8 @@ import pytest
 from lsp_server import settings
 from lsp_server.completion import idle
 from lsp_server.completion.job import Flight
-from lsp_server.completion.pipeline import Memory, complete
+from lsp_server.completion.memory import Memory
+from lsp_server.completion.pipeline import complete
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace
 from lsp_server.model.fake import FakeModel, knowing
@@ -15,7 +16,7 @@ from lsp_server.model.generate import Step
 from lsp_server.model.worker import Worker
 from lsp_server.text import Document
 
-URI = "file:///work/sample.py"
+URI = "file:///nowhere/sample.py"
 SETTINGS = settings.read({"completion": {"debounceMs": 0}}).settings
 
 
@@ -69,7 +70,7 @@ async def test_a_new_anchor_is_prepared_before_the_old_one_is_given_up(worker):
     await ask(worker, memory, typed_to(100) + after, len(typed_to(100)))
     first = memory.anchors[URI].window.anchor
     flight, _ = await ask(worker, memory, typed_to(108) + after, len(typed_to(108)))
-    idle.put_anchor_anew(flight.outcome, SETTINGS, worker, memory)
+    await idle.prepare_spare(flight.outcome, SETTINGS, worker, memory)
     await asyncio.wrap_future(memory.spare.job)
     assert memory.anchors[URI].window.anchor == first
     flight, _ = await ask(worker, memory, typed_to(109) + after, len(typed_to(109)))
