@@ -23,18 +23,18 @@ class Doubt:
 
 
 def doubts(generation: Generation, shown: str) -> tuple[Doubt, ...]:
-    """The tokens of the first line with something on it, its line end included.
+    """The tokens of the first line with something on it, without the one that ends it: that says little.
 
     `shown`: what became of the text; where it does not begin like it, no token is ever typed.
     """
     first_line = len(generation.text) - len(generation.text.lstrip())
     end = generation.text.find("\n", first_line)
-    length = len(generation.text) if end < 0 else end + 1
+    length = len(generation.text) if end < 0 else end
     found: list[Doubt] = []
     for step, at in zip(generation.steps, generation.ends, strict=True):
-        found.append(Doubt(at if generation.text.startswith(shown) else sys.maxsize, step.logprob))
-        if at >= length:
+        if at > length:
             break
+        found.append(Doubt(at if generation.text.startswith(shown) else sys.maxsize, step.logprob))
     return tuple(found)
 
 

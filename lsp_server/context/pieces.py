@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from lsp_server.context.scope import Meaning
 from lsp_server.context.workspace import Workspace
@@ -16,6 +16,7 @@ from lsp_server.context.workspace import Workspace
 CHARS_PER_TOKEN = 3.2
 PATH_TOKENS = 14  # for the line that names a file
 WHOLE_LINES = 24  # a definition up to so long is shown whole, a longer one to here
+BRIEF_LINES = 8  # of a definition, where there is little room
 MEMBER_LINES = 40  # of the members of a type that is used at the cursor
 LARGEST_SHARE = 0.5  # of what is left, for one definition; else its signature must do
 GOOD_ENOUGH = 0.75  # of the best choice's value: then what is shown stays
@@ -30,6 +31,14 @@ def about(text: str) -> int:
     return int(len(text) / CHARS_PER_TOKEN) + 1
 
 
+class Shown(NamedTuple):
+    """The text of one definition, the keys of the candidates that it answers, and what it is worth."""
+
+    text: str
+    keys: frozenset[str]
+    score: float
+
+
 @dataclass(frozen=True)
 class Piece:
     """Lines of one file, as they stand there and in their order.
@@ -40,7 +49,7 @@ class Piece:
         why: For the trace.
         score: How much it is worth; only comparable within one choice.
         key: The same as long as it shows the same definitions.
-        parts: The text of each definition in it, and the keys of the candidates that it answers.
+        parts: Each definition in it.
     """
 
     path: str
@@ -48,12 +57,12 @@ class Piece:
     why: str
     score: float
     key: str
-    parts: tuple[tuple[str, frozenset[str]], ...] = field(default=(), repr=False)
+    parts: tuple[Shown, ...] = field(default=(), repr=False)
 
     @property
     def keys(self) -> frozenset[str]:
         """The candidates that it answers."""
-        return frozenset().union(*(keys for _text, keys in self.parts))
+        return frozenset().union(*(part.keys for part in self.parts))
 
 
 @dataclass
@@ -91,17 +100,21 @@ class _Part:
 
 
 def best(pieces: Sequence[Piece], budget: int) -> tuple[Piece, ...]:
-    """The most valuable of some pieces that fit into `budget` tokens, in their order; the first is cut if it must."""
-    taken: list[Piece] = []
-    for piece in sorted(pieces, key=lambda piece: -piece.score):
-        lines = piece.text.split("\n")
-        while not taken and len(lines) > 1 and about("\n".join(lines)) + PATH_TOKENS > budget:
-            lines.pop()
-        text = "\n".join(lines)
-        if about(text) + PATH_TOKENS <= budget:
-            budget -= about(text) + PATH_TOKENS
-            taken.append(replace(piece, text=text))
-    return tuple(sorted(taken, key=lambda piece: [other.key for other in pieces].index(piece.key)))
+    """The most valuable parts of some pieces that fit into `budget` tokens, in their order, long ones cut."""
+    ranked = sorted(
+        ((shown.score, i, j) for i, piece in enumerate(pieces) for j, shown in enumerate(piece.parts)),
+        key=lambda row: -row[0],
+    )
+    taken: dict[int, dict[int, str]] = {}
+    for _score, i, j in ranked:
+        lines = pieces[i].parts[j].text.split("\n")[:BRIEF_LINES]
+        cost = about("\n".join(lines)) + (0 if i in taken else PATH_TOKENS)
+        if cost <= budget:
+            budget -= cost
+            taken.setdefault(i, {})[j] = "\n".join(lines)
+    return tuple(
+        replace(pieces[i], text="\n".join(texts[j] for j in sorted(texts))) for i, texts in sorted(taken.items())
+    )
 
 
 def value(pieces: Iterable[Piece], candidates: Sequence[Candidate]) -> float:
@@ -158,9 +171,9 @@ def keep(
 
 def _stands(piece: Piece, known: Mapping[str, Candidate], workspace: Workspace) -> bool:
     """Whether a piece still shows what is in its file, as far as it is asked for."""
-    for text, keys in piece.parts:
-        wanted = [known[key] for key in keys if key in known]
-        if wanted and not any(text == shown for row in wanted for shown, _covers in _variants(row, workspace)):
+    for part in piece.parts:
+        wanted = [known[key] for key in part.keys if key in known]
+        if wanted and not any(part.text == shown for row in wanted for shown, _covers in _variants(row, workspace)):
             return False
     return True
 
@@ -215,11 +228,11 @@ def _pieces(parts: list[_Part], workspace: Workspace) -> list[Piece]:
             texts += [header] if header and header != above else []
             above = header
             texts.append(part.text)
-        texts_and_keys = tuple((part.text, frozenset(part.keys)) for part in group)
+        parts_shown = tuple(Shown(part.text, frozenset(part.keys), part.candidate.score) for part in group)
         why = "; ".join(dict.fromkeys(part.candidate.why for part in group))
         score = sum(part.candidate.score for part in group)
         key = "|".join(sorted(key for part in group for key in part.keys))
-        pieces.append(Piece(path, "\n".join(texts), why, score, key, texts_and_keys))
+        pieces.append(Piece(path, "\n".join(texts), why, score, key, parts_shown))
     return pieces
 
 

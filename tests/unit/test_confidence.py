@@ -17,13 +17,14 @@ def generation(*tokens):
     return out
 
 
-def test_the_first_line_with_its_end():
-    out = generation(("\n", 0.5), ("a", 0.5), (" = 1\n", 0.5), ("b = 2", 0.01))
+def test_the_first_line_without_its_end():
+    out = generation(("\n", 0.5), ("a", 0.5), (" = 1", 0.5), ("\n", 0.01), ("b = 2", 0.01))
     assert confidence(doubts(out, out.text)) == pytest.approx(0.125)
+    assert confidence(doubts(generation(("a", 0.5), (" = 1", 0.5)), "a = 1")) == pytest.approx(0.25)
 
 
 def test_what_is_typed_is_certain():
-    out = generation(("re", 0.5), ("turn", 0.4), (" x\n", 0.9))
+    out = generation(("re", 0.5), ("turn", 0.4), (" x", 0.9), ("\n", 0.5))
     assert confidence(doubts(out, "return x"), 2) == pytest.approx(0.36)
     assert confidence(doubts(out, "return x"), 3) == pytest.approx(0.36)  # half of a token is none
     assert confidence(doubts(out, "return x"), 6) == pytest.approx(0.9)

@@ -1,0 +1,108 @@
+"""What is reused equals what is evaluated afresh, whatever happened in between: on real weights."""
+
+import asyncio
+import random
+
+import numpy as np
+import pytest
+
+from lsp_server import settings
+from lsp_server.completion import idle
+from lsp_server.completion.job import Flight
+from lsp_server.completion.memory import Memory
+from lsp_server.completion.pipeline import complete
+from lsp_server.completion.request import CompletionRequest
+from lsp_server.completion.trace import Trace
+from lsp_server.model import memory as needs
+from lsp_server.model import registry
+from lsp_server.model.base import BRANCH, COMPLETION, NEAR, SPARE
+from lsp_server.model.worker import Urgency, Worker, persist
+from lsp_server.text import Document
+
+pytestmark = pytest.mark.model
+
+SETTINGS = settings.read({"completion": {"debounceMs": 0, "maxTokens": 8}, "context": {"budgetTokens": 128}}).settings
+TYPED = ("x", "\n    ", "return ", "self.", "value", " = ", "(", ")", "# ü\n", "    if a:\n        b()\n")
+FRESH = SPARE  # the sequence that is compared with; what it held itself is checked first
+
+
+@pytest.fixture(scope="module")
+def worker(default_model):
+    from lsp_server.model import llama
+
+    worker = Worker(lambda _: None)
+    located = registry.locate(str(default_model))
+    worker.load(lambda tell, keep_on: llama.load(located, 1024, needs.default_threads(), tell, keep_on))
+    yield worker
+    worker.close()
+
+
+def divergence(p_logits, q_logits):
+    """KL divergence in nats between two rows of logits."""
+    p, q = (row.astype(np.float64) - row.max() for row in (p_logits, q_logits))
+    p, q = (row - np.log(np.exp(row).sum()) for row in (p, q))
+    return float((np.exp(p) * (p - q)).sum())
+
+
+def compare(sequence):
+    """Make a job: logits behind what a sequence holds, reused against evaluated afresh in another one."""
+
+    def start(model):
+        held = list(model.held(sequence))
+        if len(held) < 2:
+            return 0.0
+        yield from persist(lambda: model.evaluate(sequence, held))
+        reused = model.logits().copy()
+        yield from persist(lambda: model.evaluate(FRESH, [held[0] + 1]))
+        # The last one by itself: a batch of another size rounds otherwise.
+        yield from persist(lambda: model.evaluate(FRESH, held[:-1]))
+        yield from persist(lambda: model.evaluate(FRESH, held))
+        return divergence(model.logits(), reused)
+
+    return start
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_after_any_script_of_edits_moves_aborts_and_requests(worker, seed):
+    rng = random.Random(seed)
+    memory = Memory()
+    lines = [f"def function_{i}(a, b={i}):\n    return a + b * {i}\n\n\n" for i in range(12)]
+    texts = {"file:///a.py": "".join(lines), "file:///b.py": "".join(reversed(lines))}
+    uri, at, undo = "file:///a.py", 300, []
+    for _ in range(40):
+        text = texts[uri]
+        what = rng.choice(("type", "type", "type", "delete", "move", "jump", "switch", "undo", "ask", "ask", "warm"))
+        if what == "type":
+            undo.append((uri, text, at))
+            word = rng.choice(TYPED)
+            texts[uri], at = text[:at] + word + text[at:], at + len(word)
+        elif what == "delete":
+            undo.append((uri, text, at))
+            n = min(at, rng.randrange(1, 9))
+            texts[uri], at = text[: at - n] + text[at:], at - n
+        elif what == "move":
+            at = max(0, min(len(text), at + rng.randrange(-60, 60)))
+        elif what == "jump":
+            at = rng.randrange(len(text))
+        elif what == "switch":
+            uri = rng.choice(list(texts))
+            at = rng.randrange(len(texts[uri]))
+        elif what == "undo" and undo:
+            uri, texts[uri], at = undo.pop()
+        request = CompletionRequest(Document(uri, "python", 1, texts[uri]), at, uri[-4:], "invoked")
+        if what == "warm":
+            await idle.warm(request, SETTINGS, worker, memory)
+        if what == "ask":
+            flight = Flight(request, Trace(1, uri, "invoked"))
+            task = asyncio.ensure_future(complete(flight, SETTINGS, worker, memory))
+            if rng.random() < 0.5:
+                await asyncio.sleep(rng.random() * 0.3)
+                task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled() and flight.outcome:
+                await asyncio.gather(*idle.branches(flight.outcome, worker, memory))
+                await idle.prepare_spare(flight.outcome, SETTINGS, worker, memory)
+    memory.stop_warming()
+    for sequence in (SPARE, COMPLETION, NEAR, BRANCH):
+        job = worker.submit(Urgency.CHAT, compare(sequence))
+        assert await asyncio.wrap_future(job) < 1e-3, sequence
