@@ -65,7 +65,7 @@ OPTIONS = (
     ),
     Option(
         "completion.minConfidence",
-        8,
+        30,
         "Keep back what was not asked for by hand when the model gives its first line less than so many percent; "
         "0 shows everything.",
         minimum=0,

@@ -24,6 +24,7 @@ from lsp_server.syntax.languages import Language
 # what the near one leaves out costs right answers.
 WORTH_WAITING = 2.5
 WORTH_WAITING_TOKENS = 8
+MOST_WAITING_TOKENS = 200  # more than the near one's, a second on two cores
 
 Job: TypeAlias = Callable[[Model], Steps[Generation]]
 
@@ -98,7 +99,7 @@ def suggest(task: Task, flight: Flight, states: States) -> Callable[[Model], Ste
             if n_missing > WORTH_WAITING_TOKENS:
                 near = near_prompt(model, task)
                 n_missing_near = model.n_missing(NEAR, near.token_ids)
-                if n_missing > WORTH_WAITING * n_missing_near + WORTH_WAITING_TOKENS:
+                if not _is_worth_waiting(n_missing, n_missing_near):
                     prompt, sequence = near, NEAR
             counts["promptTokens"], counts["healed"] = len(prompt.token_ids), len(prompt.given_back)
             counts["window"] = "near" if sequence == NEAR else "full"
@@ -163,7 +164,7 @@ def warm_both(task: Task, states: States) -> Callable[[Model], Steps[None]]:
         full, near = full_prompt(model, task).token_ids, near_prompt(model, task).token_ids
         states.prepare(model, COMPLETION, full)
         n_missing = model.n_missing(COMPLETION, full)
-        if n_missing > WORTH_WAITING * len(near) + WORTH_WAITING_TOKENS:
+        if not _is_worth_waiting(n_missing, len(near)):
             yield from persist(lambda: model.evaluate(NEAR, near))
         if n_missing > WORTH_WAITING_TOKENS:  # else what was generated behind it would be dropped for little
             yield from persist(lambda: model.evaluate(COMPLETION, full))
@@ -195,3 +196,9 @@ def full_prompt(model: Model, task: Task) -> Prompt:
     view, text = task.view, task.request.document.text
     parts = Parts.of(text, view.anchored.window, view.anchored.above, view.context)
     return prompts.build(model, parts, task.n_most)
+
+
+def _is_worth_waiting(n_missing: int, n_missing_near: int) -> bool:
+    """Whether the full prompt is evaluated although the near one has fewer tokens to evaluate."""
+    most = min(WORTH_WAITING * n_missing_near + WORTH_WAITING_TOKENS, n_missing_near + MOST_WAITING_TOKENS)
+    return n_missing <= most

@@ -112,6 +112,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         configuration: object = None,
         initialize: bool = True,
         env: dict[str, str] | None = None,
+        root: str = "file:///nowhere",
     ) -> Editor:
         if command is None:
             path = tmp_path / f"script{len(editors)}.json"
@@ -134,7 +135,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 types.InitializeParams(
                     capabilities=capabilities or types.ClientCapabilities(text_document=text_document),
                     process_id=os.getpid(),
-                    root_uri="file:///nowhere",
+                    root_uri=root,
                     initialization_options=options,
                 )
             )
