@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from lsp_server.completion import recall
 from lsp_server.completion.recall import Recall
-from lsp_server.handlers import chat, commands, configuration, inline_completion, status, sync
+from lsp_server.handlers import commands, configuration, inline_completion, status, sync
 from lsp_server.jsonrpc import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
@@ -124,7 +124,7 @@ class Server:
             ),
             "kruk/status": Method(None, lambda _: status.as_dict(session)),
             "kruk/lastCompletion": Method(None, lambda _: status.last_completion(session)),
-            "kruk/chat": Method(ChatParams, lambda p: chat.chat(session, p)),
+            "kruk/chat": Method(ChatParams, lambda p: commands.chat(session, p)),
         }
 
     def _route(self, name: str, is_request: bool) -> Method | None:
