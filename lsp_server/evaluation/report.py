@@ -16,8 +16,8 @@ from lsp_server.evaluation.summary import ALL, Comparison, Figure, Row, compare,
 TITLES = {**KINDS, ALL: "all"}
 _NOTE = (
     "In brackets: what holds the figure with 95 % confidence. First line: of the holes, how many got exactly the "
-    "missing first line. Alike: how much of the missing text and the suggestion match. Parses: the file has no more "
-    "syntax errors than before. Each hole is the first question in its file. "
+    "missing first line. Alike: how much of the missing text and the suggestion match. Parses: of the suggestions, how "
+    "many leave no more syntax errors than the file had. Repeats: how many say again what stands behind them. Each hole is the first question in its file. "
     "Cross-file: uses what only another file defines; hard: and what the file names nowhere else."
 )
 
@@ -124,11 +124,12 @@ def _by_kind(measured: Measured, seed: str) -> Sheet:
             *labels(TITLES[row.kind], row.language, row.configuration),
             str(row.n),
             *(_percent(it) for it in (row.exact, row.similarity, row.parses)),
+            str(row.n_repeats),
             *(_seconds(it) for it in (row.p50_ms, row.p95_ms)),
         )
         for row in _worth_showing(rows(measured, seed))
     ]
-    header = (*labels("hole", "language", "configuration"), "n", "first line %", "alike %", "parses %")
+    header = (*labels("hole", "language", "model"), "n", "first line %", "alike %", "parses %", "repeats")
     n_labels = 1 + has_several + has_languages
     return Sheet("By kind of hole", n_labels, (*header, "p50 s", "p95 s"), lines)
 
@@ -159,7 +160,8 @@ def _percent(it: Figure) -> str:
 
 
 def _seconds(it: Figure) -> str:
-    return UNKNOWN if it.value is None else f"{it.value / 1000:.2f}{_between(it.interval, '.2f', 1e-3)}"
+    form = ".1f" if (it.value or 0) > 1000 else ".2f"
+    return UNKNOWN if it.value is None else f"{it.value / 1000:{form}}{_between(it.interval, form, 1e-3)}"
 
 
 def _between(interval: tuple[float, float] | None, form: str, times: float = 1) -> str:
