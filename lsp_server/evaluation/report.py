@@ -16,8 +16,9 @@ from lsp_server.evaluation.summary import ALL, Comparison, Figure, Row, compare,
 TITLES = {**KINDS, ALL: "all"}
 _NOTE = (
     "In brackets: what holds the figure with 95 % confidence. First line: of the holes, how many got exactly the "
-    "missing first line. Alike: how much of the missing text and the suggestion match. Parses: of the suggestions, how "
-    "many leave no more syntax errors than the file had. Repeats: how many say again what stands behind them. Each hole is the first question in its file. "
+    "missing first line. Alike: how much of the missing text and the suggestion match. Parses: of the suggestions, "
+    "how many leave no more syntax errors than the file had. Repeats: how many say again what stands behind them. "
+    "Each hole is the first question in its file. "
     "Cross-file: uses what only another file defines; hard: and what the file names nowhere else."
 )
 
@@ -180,6 +181,7 @@ def _case(measured: Measured, name: str, case: Case, with_code: bool) -> dict[st
         "configuration": name,
         "ms": round(case.ms, 2),
         "reason": case.reason,
+        "confidence": case.confidence,
         **asdict(case.score),
     }
     code = {"place": hole.name, "symbol": hole.symbol, "wanted": hole.middle, "text": case.text}
