@@ -102,7 +102,7 @@ class Session:
         self.roots = tuple(roots)
         wanted = roots if self.settings.context_enabled else {}
         globs = self.settings.completion.exclude_globs
-        self.memory.projects.set_roots(wanted, globs, lambda: self.worker.status.state == "busy")
+        self.memory.projects.set_roots(wanted, globs, lambda: self.worker.is_at_work)
         for project in self.memory.projects.all:
             project.documents.clear()
 

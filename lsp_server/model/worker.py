@@ -78,6 +78,11 @@ class Worker:
         """The loaded model, for its `info`; its other methods belong to the worker's thread."""
         return self._model
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the model computes or is being loaded: for whom or what does not matter."""
+        return self._current is not None or self.status.state == "loading"
+
     def load(self, loader: Loader) -> None:
         """Load a model, in place of the one that is there. Jobs wait for it."""
         with self._wake:

@@ -146,3 +146,17 @@ def test_the_states(worker, gate, statuses):
         "busy",
         "ready",
     ]
+
+
+def test_work_that_nobody_waits_for_is_work_too(worker, gate):
+    """The index must not take a core from it: the model would be slow, and learn that one thread is best."""
+    gate.close()
+    warming = worker.submit(Urgency.WARM, _one)
+    wait_for(gate)
+    assert worker.is_at_work
+    assert worker.status.state == "ready"
+    gate.open()
+    warming.result(5)
+    ended = threading.Event()
+    while worker.is_at_work:
+        ended.wait(0.002)
