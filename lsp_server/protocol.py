@@ -16,13 +16,22 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from lsp_server import __version__
+from lsp_server.actions.changes import Change
 from lsp_server.text import Document, Edit, Encoding
 
 _WORD_END = re.compile(r"\w*\Z")
 
 INVOKED, AUTOMATIC = 1, 2  # InlineCompletionTriggerKind
 
-COMMANDS = ("kruk.explain", "kruk.status", "kruk.toggle", "kruk.useModel", "kruk.accepted")
+ACTION_COMMANDS = (
+    "kruk.explain", "kruk.fix", "kruk.document", "kruk.tests", "kruk.edit", "kruk.simplify", "kruk.action",
+)  # fmt: skip
+COMMANDS = (
+    *ACTION_COMMANDS, "kruk.chat", "kruk.newChat", "kruk.status", "kruk.toggle", "kruk.useModel", "kruk.accepted",
+)  # fmt: skip
+ACTION_KINDS = ("quickfix", "refactor.rewrite", "kruk")
+LLM_GENERATED = 1  # CodeActionTag
+WRITTEN_BY = "Written by a model: please read it"
 
 
 class Lsp(msgspec.Struct, rename="camel", frozen=True):
@@ -142,16 +151,85 @@ class ExecuteCommandParams(Lsp, frozen=True):
     work_done_token: int | str | None = None
 
 
+class Diagnostic(Lsp, frozen=True):
+    """A problem that some server has found."""
+
+    range: Range
+    message: Any  # text, or MarkupContent
+    source: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return str(self.message.get("value", "") if isinstance(self.message, dict) else self.message)
+
+
+class CodeActionContext(Lsp, frozen=True):
+    diagnostics: list[Any] = []  # as the client sent them: they are sent back
+    only: list[str] | None = None
+
+
+class CodeActionParams(Lsp, frozen=True):
+    text_document: TextDocumentIdentifier
+    range: Range
+    context: CodeActionContext = CodeActionContext()
+
+
+class ActionArguments(Lsp, frozen=True):
+    """The one argument of the commands that run an action.
+
+    Attributes:
+        range: Without one, the whole document; an empty one is the definition around it.
+        version: Of the document that the range is in; it must still be that one. None: any.
+        diagnostics: The problems to fix.
+        instruction: What the user wants, in words.
+        action: Name of the action, for `kruk.action`.
+        show: Whether an explanation is shown; false for a client that shows what it hears on its `workDoneToken`.
+    """
+
+    uri: str
+    range: Range | None = None
+    version: int | None = None
+    diagnostics: list[Any] = []
+    instruction: str = ""
+    action: str = ""
+    show: bool = True
+
+
+class CancelProgressParams(Lsp, frozen=True):
+    token: int | str
+
+
 class ChatMessage(Lsp, frozen=True):
     role: str
     content: str
 
 
+class Focus(Lsp, frozen=True):
+    """What the user looks at: a selection, and the diagnostics there, as their server sent them."""
+
+    uri: str
+    range: Range
+    diagnostics: list[Any] = []
+
+
 class ChatParams(Lsp, frozen=True):
-    """`kruk/chat`: a conversation, oldest message first. The answer streams on `workDoneToken`."""
+    """`kruk/chat`: a conversation, oldest message first. The answer streams on `workDoneToken`.
+
+    `conversation_id` tells conversations apart that begin alike. `focus`: for `@selection` and `@diagnostics`.
+    """
 
     messages: list[ChatMessage]
+    conversation_id: str = ""
+    focus: Focus | None = None
     work_done_token: int | str | None = None
+
+
+class ChatArguments(Lsp, frozen=True):
+    """The one argument of `kruk.chat`, which answers a chat document, and `kruk.newChat`, which may mention a place."""
+
+    uri: str = ""
+    range: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +243,16 @@ class Client:
     has_preselect: bool = False
     has_as_is_insertion: bool = False
     registers_watchers: bool = False
+    has_action_literals: bool = False
+    has_disabled_actions: bool = False
+    has_action_tags: bool = False
+    resolves_edits: bool = False
+    applies_edits: bool = False
+    has_document_changes: bool = False
+    creates_files: bool = False
+    has_change_annotations: bool = False
+    shows_documents: bool = False
+    creates_progress: bool = False
 
 
 def read_client(capabilities: dict[str, Any]) -> Client:
@@ -186,6 +274,17 @@ def read_client(capabilities: dict[str, Any]) -> Client:
         registers_configuration=bool(get("workspace", "didChangeConfiguration", "dynamicRegistration")),
         has_preselect=bool(get("textDocument", "completion", "completionItem", "preselectSupport")),
         has_as_is_insertion=1 in modes,
+        has_action_literals=get("textDocument", "codeAction", "codeActionLiteralSupport") is not None,
+        has_disabled_actions=bool(get("textDocument", "codeAction", "disabledSupport")),
+        has_action_tags=LLM_GENERATED in (get("textDocument", "codeAction", "tagSupport", "valueSet") or []),
+        resolves_edits="edit" in (get("textDocument", "codeAction", "resolveSupport", "properties") or [])
+        and bool(get("textDocument", "codeAction", "dataSupport")),
+        applies_edits=bool(get("workspace", "applyEdit")),
+        has_document_changes=bool(get("workspace", "workspaceEdit", "documentChanges")),
+        creates_files="create" in (get("workspace", "workspaceEdit", "resourceOperations") or []),
+        has_change_annotations=get("workspace", "workspaceEdit", "changeAnnotationSupport") is not None,
+        shows_documents=bool(get("window", "showDocument", "support")),
+        creates_progress=bool(get("window", "workDoneProgress")),
         registers_watchers=bool(get("workspace", "didChangeWatchedFiles", "dynamicRegistration")),
     )
 
@@ -197,6 +296,10 @@ def initialize_result(client: Client) -> dict[str, Any]:
         "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
         "inlineCompletionProvider": {},
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
+        "codeActionProvider": {
+            "codeActionKinds": list(ACTION_KINDS),
+            "resolveProvider": client.resolves_edits and not client.applies_edits,
+        },
         "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
     }
     if not client.has_inline_completion:
@@ -264,6 +367,38 @@ def completion_list(document: Document, at: int, text: str, client: Client) -> d
     if client.has_as_is_insertion:
         item["insertTextMode"] = 1
     return {"isIncomplete": True, "items": [item]}
+
+
+def workspace_edit(
+    document: Document, changes: Sequence[Change], client: Client, label: str, note: str = "", is_open: bool = True
+) -> dict[str, Any]:
+    """Changes of one document in the version that they were made for. A file that is not open has none."""
+    edits = [
+        {"range": lsp_range(document, change.start, change.end, client), "newText": change.text} for change in changes
+    ]
+    return _edit_of(document.uri, document.version if is_open else None, edits, client, label, note)
+
+
+def file_edit(uri: str, text: str, client: Client, label: str) -> dict[str, Any]:
+    """A new file with this text."""
+    start = {"line": 0, "character": 0}
+    edit = _edit_of(uri, None, [{"range": {"start": start, "end": start}, "newText": text}], client, label)
+    if client.creates_files and "documentChanges" in edit:
+        edit["documentChanges"].insert(0, {"kind": "create", "uri": uri, "options": {"ignoreIfExists": True}})
+    return edit
+
+
+def _edit_of(
+    uri: str, version: int | None, edits: list[dict[str, Any]], client: Client, label: str, note: str = ""
+) -> dict[str, Any]:
+    if not client.has_document_changes:
+        return {"changes": {uri: edits}}
+    edit: dict[str, Any] = {}
+    if client.has_change_annotations:
+        edits = [{**edit, "annotationId": "kruk"} for edit in edits]
+        edit["changeAnnotations"] = {"kruk": {"label": label, "description": note or WRITTEN_BY}}
+    edit["documentChanges"] = [{"textDocument": {"uri": uri, "version": version}, "edits": edits}]
+    return edit
 
 
 def path_of(uri: str) -> Path | None:

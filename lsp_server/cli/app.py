@@ -8,6 +8,7 @@ import typer
 
 from lsp_server import __version__
 from lsp_server.cli import complete, demo, doctor, models
+from lsp_server.cli.eval import evaluate
 from lsp_server.cli.serve import serve_stdio, serve_tcp
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app.add_typer(models.app, name="models")
 app.command("complete")(complete.complete)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("eval")(evaluate)
 
 
 @app.command()

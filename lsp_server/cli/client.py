@@ -21,15 +21,17 @@ from lsp_server.errors import KrukError
 class Client:
     """One server process, talked to over its stdin and stdout."""
 
-    def __init__(self, root: Path, options: dict[str, Any]) -> None:
+    def __init__(self, root: Path, options: dict[str, Any], home: Path | None = None) -> None:
+        """Start the server. `home` is its KRUK_HOME and where it starts; None: the user's own, and `root`."""
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._started = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lsp_server", "serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            cwd=home or root,
+            env=env | ({"KRUK_HOME": str(home)} if home else {}),
         )
         self._ids = itertools.count(1)
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
@@ -37,6 +39,11 @@ class Client:
         self._root = root
         self._options = options
         threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
 
     def on(self, method: str, listener: Callable[[Any], None]) -> None:
         """Call the listener with the params of every such notification, on the reader's thread."""

@@ -1,0 +1,1 @@
+"""How good and how fast suggestions are on somebody's own code. Knows nothing of the terminal."""

@@ -1,0 +1,43 @@
+"""What a suggestion is worth, compared with what stood in the hole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsp_server.evaluation.figures import edit_similarity
+from lsp_server.evaluation.holes import Hole, first_line
+from lsp_server.syntax.tree import parse
+
+
+@dataclass(frozen=True)
+class Score:
+    """One suggestion's worth.
+
+    Attributes:
+        exact: Whether its first line is the missing one, white space around it aside.
+        similarity: How alike it and the missing text are, from 0 to 1.
+        parses: Whether the file with it has no more syntax errors than it had; None where Kruk knows no grammar.
+    """
+
+    exact: bool
+    similarity: float
+    parses: bool | None
+
+
+def score(hole: Hole, text: str) -> Score:
+    """Judge what was suggested for a hole; nothing ("") is neither exact nor alike."""
+    text = fitted(text, hole.middle)
+    parses = None
+    if language := hole.language:
+        n_before = parse(hole.prefix + hole.middle + hole.suffix, language).n_errors
+        parses = parse(hole.prefix + text + hole.suffix, language).n_errors <= n_before
+    exact = first_line(text) == first_line(hole.middle)
+    return Score(exact, edit_similarity(text.strip(), hole.middle.strip()), parses)
+
+
+def fitted(text: str, middle: str) -> str:
+    """What counts of a suggestion: in a hole of one line, blank lines and the first that is not."""
+    if "\n" in middle:
+        return text
+    body = text.lstrip("\n")
+    return text[: len(text) - len(body)] + body.split("\n", 1)[0]

@@ -1,0 +1,205 @@
+"""What many cases say together: figures with 95 % intervals by kind and language, comparisons, a recommendation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from lsp_server.evaluation.figures import bootstrap, figure, mean, percentile, wilson
+from lsp_server.evaluation.holes import KINDS
+from lsp_server.evaluation.run import Case, Measured
+
+ALL = "all"
+SLOW_MS = 1500  # who types has long gone on by then
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure and its 95 % interval; None where nothing was measured."""
+
+    value: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A configuration's figures in the holes of one kind and language, `ALL` for any. Shares go from 0 to 1."""
+
+    kind: str
+    language: str
+    configuration: str
+    n: int
+    n_empty: int
+    exact: Figure
+    similarity: Figure
+    parses: Figure
+    p50_ms: Figure
+    p95_ms: Figure
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A configuration beside the first one, on the holes that all of them were asked.
+
+    Attributes:
+        exact, p50_ms: On those holes.
+        exact_more, ms_ratio: This one's exact first lines minus the first's, and its time ÷ the first's, in pairs;
+            no interval for the first itself.
+        memory_mib: The most that its process took; None when it never answered.
+        is_front: Whether no other is both better and faster.
+    """
+
+    configuration: str
+    n: int
+    exact: float
+    p50_ms: float
+    exact_more: Figure
+    ms_ratio: Figure
+    memory_mib: float | None
+    is_front: bool
+
+
+def rows(measured: Measured, seed: str) -> list[Row]:
+    """A row for each kind, language and configuration that has cases, then those of all kinds."""
+    found = []
+    for kind in (*KINDS, ALL):
+        for language in (ALL, *languages(measured)):
+            for name, cases in measured.cases.items():
+                mine = [case for case in cases if _is_of(measured, case, kind, language)]
+                if mine:
+                    found.append(_row(kind, language, name, mine, seed))
+    return found
+
+
+def languages(measured: Measured) -> list[str]:
+    """The languages of the holes, when there are several."""
+    names = sorted({hole.language.name if hole.language else hole.language_id for hole in measured.holes})
+    return names if len(names) > 1 else []
+
+
+def compare(measured: Measured, seed: str) -> list[Comparison]:
+    """Each configuration beside the first; nothing where not all of them have filled a hole."""
+    them = [(name, {case.hole: case for case in cases}) for name, cases in measured.cases.items()]
+    shared = sorted(set.intersection(*({*cases} for _name, cases in them))) if them else []
+    if not shared:
+        return []
+    paired = [(name, [cases[hole] for hole in shared]) for name, cases in them]
+    points = [(_exact(cases), _p50([case.ms for case in cases])) for _name, cases in paired]
+    first = paired[0][1]
+    return [
+        Comparison(
+            name,
+            len(shared),
+            exact,
+            ms,
+            _paired(cases, first, lambda case: float(case.score.exact), seed),
+            _ratio(cases, first, seed),
+            measured.memory_mib.get(name),
+            not any(_beats(other, (exact, ms)) for other in points),
+        )
+        for (name, cases), (exact, ms) in zip(paired, points, strict=True)
+    ]
+
+
+def recommend(measured: Measured, seed: str) -> str:
+    """One sentence: what to use, and what that rests on."""
+    compared = compare(measured, seed)
+    if not compared:
+        return "Nothing can be recommended: no hole was filled by all."
+    front = sorted((it for it in compared if it.is_front), key=lambda it: it.p50_ms)
+    best, fast = max(front, key=lambda it: it.exact), front[0]
+    told = f"gets {100 * best.exact:.0f} % of the first lines right, in {_seconds(best.p50_ms)} at the median"
+    if len(compared) == 1:
+        if best.p50_ms > SLOW_MS:
+            return f"`{best.configuration}` {told}: slow to type with; try a smaller model beside it (`--models`)."
+        return f"`{best.configuration}` {told}: fast enough to type with; try a larger model beside it (`--models`)."
+    if best is fast:
+        return f"Use `{best.configuration}`: it {told}, and no other is better or faster."
+    more = _between(measured, best.configuration, fast.configuration, seed)
+    low, high = more.interval or (0.0, 0.0)
+    gain = f"{_points(more.value or 0)} points of first lines ({_points(low)} to {_points(high)})"
+    wait = f"{best.p50_ms / fast.p50_ms:.1f} times the wait"
+    if low > 0:
+        end = f"; `{fast.configuration}` if that is too slow" if best.p50_ms > SLOW_MS else ""
+        return f"Use `{best.configuration}`: it {told}, {gain} above `{fast.configuration}` for {wait}{end}."
+    return (
+        f"Use `{fast.configuration}`: {best.n} holes do not show that `{best.configuration}` is better, "
+        f"{gain}, and it has {wait}."
+    )
+
+
+def _is_of(measured: Measured, case: Case, kind: str, language: str) -> bool:
+    hole = measured.holes[case.hole]
+    name = hole.language.name if hole.language else hole.language_id
+    return kind in (ALL, hole.kind) and language in (ALL, name)
+
+
+def _row(kind: str, language: str, name: str, cases: Sequence[Case], seed: str) -> Row:
+    times = [case.ms for case in cases]
+    parses = [case.score.parses for case in cases if case.score.parses is not None]
+    similarities = [case.score.similarity for case in cases]
+    return Row(
+        kind,
+        language,
+        name,
+        len(cases),
+        sum(not case.text for case in cases),
+        _share([case.score.exact for case in cases]),
+        Figure(mean(similarities), bootstrap(similarities, seed)),
+        _share(parses),
+        _time(times, 0.5, seed),
+        _time(times, 0.95, seed),
+    )
+
+
+def _share(values: Sequence[bool]) -> Figure:
+    return Figure(mean([float(value) for value in values]), wilson(sum(values), len(values)))
+
+
+def _time(times: Sequence[float], part: float, seed: str) -> Figure:
+    statistic = functools.partial(_percentile, part=part)
+    return Figure(percentile(times, part), bootstrap(times, seed, statistic))
+
+
+def _percentile(values: Sequence[float], part: float) -> float:
+    return percentile(values, part) or 0.0
+
+
+def _p50(times: Sequence[float]) -> float:
+    return _percentile(times, 0.5)
+
+
+def _exact(cases: Iterable[Case]) -> float:
+    return mean([float(case.score.exact) for case in cases]) or 0.0
+
+
+def _paired(left: Sequence[Case], right: Sequence[Case], value: Callable[[Case], float], seed: str) -> Figure:
+    """The mean of the differences in the same hole."""
+    differences = [value(one) - value(other) for one, other in zip(left, right, strict=True)]
+    return Figure(mean(differences), None if left is right else bootstrap(differences, seed))
+
+
+def _ratio(left: Sequence[Case], right: Sequence[Case], seed: str) -> Figure:
+    """The median of the ratios of time in the same hole."""
+    ratios = [one.ms / other.ms for one, other in zip(left, right, strict=True) if other.ms]
+    return Figure(percentile(ratios, 0.5), None if left is right else bootstrap(ratios, seed, _p50))
+
+
+def _between(measured: Measured, name: str, other: str, seed: str) -> Figure:
+    """How many more first lines one has right than another."""
+    pair = Measured(measured.holes, {other: measured.cases[other], name: measured.cases[name]})
+    return compare(pair, seed)[1].exact_more
+
+
+def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether (exact, ms) is as good in both and better in one."""
+    return one[0] >= other[0] and one[1] <= other[1] and one != other
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.0f}"
+
+
+def _seconds(ms: float) -> str:
+    return figure(ms / 1000, "s")
