@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lsp_server.chat import language
 from lsp_server.chat.conversation import Conversation, Prompted, Turn, prompt
@@ -29,6 +30,30 @@ class Answer:
     ended_by: str
     generation: Generation
     prompted: Prompted
+
+    def as_dict(self, problems: Sequence[str]) -> dict[str, Any]:
+        """It as JSON, with all that was shown and that was not. problems: of the mentions."""
+        return {
+            "text": self.text,
+            "endedBy": self.ended_by,
+            "tokens": self.generation.n_tokens,
+            "promptTokens": len(self.prompted.token_ids),
+            "reusedTokens": self.generation.evaluation.n_reused,
+            "note": note_of(self.prompted, problems),
+            "seen": [
+                {"mention": it.mention, "title": it.title, "lines": it.lines, "tokens": it.n_tokens, "cut": it.cut}
+                for it in self.prompted.seen
+            ],
+            "notShown": list(problems),
+            "droppedTurns": self.prompted.n_dropped,
+            "cutCharacters": self.prompted.n_cut,
+        }
+
+
+def note_of(prompted: Prompted, problems: Sequence[str]) -> str:
+    """One line: what the model sees, and what it does not; "" when it sees the conversation and nothing else."""
+    note = f"{prompted} Not shown: {' '.join(problems)}" if problems else str(prompted)
+    return " ".join(note.split())
 
 
 def answer(

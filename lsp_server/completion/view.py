@@ -18,7 +18,7 @@ from lsp_server.settings import Settings
 
 DEFAULT_ANCHOR_LINES = 8  # until the model says its own
 OTHERS_SHARE = 2  # other files get half as many tokens as the window
-NEAR_TOKENS = 300  # for other files beside the near window: a second and a half on two cores
+NEAR_TOKENS = 200  # for other files beside the near window: a second of evaluation
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import msgspec
 
 from lsp_server import protocol
 from lsp_server.chat import document as chat_document
-from lsp_server.chat.answer import Answer, answer
+from lsp_server.chat.answer import answer, note_of
 from lsp_server.chat.conversation import Prompted, Turn
 from lsp_server.chat.excerpt import Excerpt
 from lsp_server.chat.markdown import Harmless, harmless
@@ -133,11 +133,10 @@ async def _answer(
     sources = _sources(session, focus)
     resolved = await asyncio.to_thread(resolve, turns[-1].text, sources)
     turns = [*turns[:-1], Turn("user", turns[-1].text, tuple(resolved.excerpts))]
-    problems = " ".join(resolved.problems)
     loop = asyncio.get_running_loop()
 
     def tell(prompted: Prompted) -> None:
-        if note := _note(prompted, problems):
+        if note := note_of(prompted, resolved.problems):
             loop.call_soon_threadsafe(on_note, note)
 
     settings, conversations = session.settings, session.conversations
@@ -153,33 +152,7 @@ async def _answer(
         on_text=on_text,
     )
     answered = await asyncio.wrap_future(session.worker.submit(Urgency.CHAT, work))
-    return as_dict(answered, resolved.problems)
-
-
-def as_dict(answered: Answer, problems: Sequence[str]) -> dict[str, Any]:
-    """An answer, and of what it was made."""
-    prompted = answered.prompted
-    return {
-        "text": answered.text,
-        "endedBy": answered.ended_by,
-        "tokens": answered.generation.n_tokens,
-        "promptTokens": len(prompted.token_ids),
-        "reusedTokens": answered.generation.evaluation.n_reused,
-        "note": _note(prompted, " ".join(problems)),
-        "seen": [
-            {"mention": it.mention, "title": it.title, "lines": it.lines, "tokens": it.n_tokens, "cut": it.cut}
-            for it in prompted.seen
-        ],
-        "notShown": list(problems),
-        "droppedTurns": prompted.n_dropped,
-        "cutCharacters": prompted.n_cut,
-    }
-
-
-def _note(prompted: Prompted, problems: str) -> str:
-    """One line: what the model sees, and what it does not."""
-    note = f"{prompted} Not shown: {problems}" if problems else str(prompted)
-    return " ".join(note.split())
+    return answered.as_dict(resolved.problems)
 
 
 def _take_back(tail: Tail) -> None:
@@ -261,18 +234,3 @@ def _diagnostics(title: str, _document: Document, focus: Focus) -> Excerpt | Non
         source = f" [{found.source}]" if found.source else ""
         rows.append(f"{title}:{found.range.start.line + 1}: {severity}: {found.text}{source}")
     return Excerpt("@diagnostics", f"diagnostics of {title}", "\n".join(rows)) if rows else None
-
-
-async def converse(session: Session, messages: Any, token: int | str | None, title: str) -> dict[str, Any]:
-    """TEMPORARY."""
-    from lsp_server.handlers.stream import Stream
-
-    stream = Stream(session.tell, token, title)
-    try:
-        return await _answer(
-            session, title, [Turn(m.role, m.content) for m in messages], None, lambda _: None, stream.hear
-        )
-    except KrukError as error:
-        raise RpcError(INVALID_PARAMS, str(error)) from error
-    finally:
-        stream.end()

@@ -68,6 +68,7 @@ async def test_a_new_anchor_is_prepared_before_the_old_one_is_given_up(worker):
     typed_to = lambda n: "".join(lines[:n]) + "x"  # noqa: E731
     after = "".join(lines[150:])
     await ask(worker, memory, typed_to(100) + after, len(typed_to(100)))
+    await asyncio.wrap_future(memory.warming)
     first = memory.anchors[URI].window.anchor
     flight, _ = await ask(worker, memory, typed_to(108) + after, len(typed_to(108)))
     await idle.prepare_spare(flight.outcome, SETTINGS, worker, memory)

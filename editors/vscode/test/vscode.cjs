@@ -46,6 +46,7 @@ const known = {
       recorded.items.push(item)
       return item
     },
+    onDidChangeTextEditorSelection: () => ({ dispose() {} }),
     async showErrorMessage(text, ...buttons) {
       recorded.messages.push({ text, buttons })
       return undefined
