@@ -90,7 +90,7 @@ def write_tests(
     def start(model: Model) -> Steps[TestsOutcome]:
         count = Count()
         fence = fence_for(target.code)
-        shown = f"{file.imports}\n\n{file.head}" if file.imports else file.head
+        shown = f"{file.imports}{_gap(target)}{file.head}" if file.imports else file.head
         begins = f"{fence}{target.document.language_id}\n{shown}"
         generation = yield from ask(
             model, [Message("user", words)], MAX_TOKENS, on_text, begins=begins, stop=FenceWatch(fence), count=count
@@ -100,7 +100,7 @@ def write_tests(
         if generation.ended_by == "length":
             code = _whole_part(code, target)
         also = [needed for mark, needed in tests.also.items() if re.search(mark, code)]
-        text = _put_together(file, tests, code, also)
+        text = _put_together(file, tests, code, also, _gap(target))
         problem = _problem(text, file.text or "", target)
         if problem or not code.removeprefix(file.head).strip():
             return TestsOutcome(refusal=problem or "The model wrote no tests.", count=count)
@@ -189,18 +189,23 @@ def _whole_part(code: str, target: Target) -> str:
     return code
 
 
-def _put_together(file: TestFile, tests: Tests, code: str, also: list[str]) -> str:
+def _gap(target: Target) -> str:
+    """What stands between two functions at the top level."""
+    return "\n\n\n" if target.language and target.language.block_style == "indent" else "\n\n"
+
+
+def _put_together(file: TestFile, tests: Tests, code: str, also: list[str], gap: str) -> str:
     if file.text is None:
         parts = ["\n".join([*also, ""]) + file.imports if also else file.imports, code]
-        return "\n\n".join(part for part in parts if part) + "\n"
+        return gap.join(part for part in parts if part) + "\n"
     newline = "\r\n" if "\r\n" in file.text else "\n"
     text = file.text.replace("\r\n", "\n")
     wanted = [line for line in [*also, *file.imports.split("\n")] if line and line not in text]
     if wanted and tests.first_import:
         first = re.search(tests.first_import, text, re.M)
         at = first.start() if first else 0
-        text = text[:at] + "\n".join(wanted) + ("\n" if first else "\n\n\n") + text[at:]
-    text = f"{text.rstrip()}\n\n\n{code}\n" if text.strip() else f"{code}\n"
+        text = text[:at] + "\n".join(wanted) + ("\n" if first else gap) + text[at:]
+    text = f"{text.rstrip()}{gap}{code}\n" if text.strip() else f"{code}\n"
     return text.replace("\n", newline)
 
 

@@ -48,10 +48,12 @@ def turns(text: str) -> list[Turn]:
                 sections.append((role, []))
         else:
             sections[-1][1].append(line)
-    found = []
+    found: list[Turn] = []
     for role, lines in sections:
         content = "\n".join(lines)
         content = (_NOTE.sub("", content, count=1) if role == "assistant" else content).strip()
+        if found and found[-1].role == role:
+            content = f"{found.pop().text}\n\n{content}".strip()
         if content or role == "user":
             found.append(Turn(role, content))
     return found

@@ -9,7 +9,6 @@ from lsp_server.chat.markdown import fenced
 from lsp_server.model.base import Model
 
 LEAST_TOKENS = 24  # less of a text says nothing
-FRAME_TOKENS = 24  # title and fences
 CHARS_PER_TOKEN = 16  # no text has more on average
 
 
@@ -44,7 +43,9 @@ def show(model: Model, question: str, excerpts: Sequence[Excerpt], n_most: int) 
     """Put excerpts in front of the question, in `n_most` tokens: short ones whole, long ones share the rest."""
     room = n_most - len(model.tokenize(question))
     sizes = [_size(model, excerpt, n_most) for excerpt in excerpts]
-    shares = _shares(sizes, room - FRAME_TOKENS * len(excerpts))
+    shares = _shares(
+        sizes, room - sum(len(model.tokenize(_framed(excerpt, "", (9999, 9999)))) for excerpt in excerpts)
+    )
     parts, seen = [], []
     for excerpt, size, share in zip(excerpts, sizes, shares, strict=True):
         text = excerpt.text if size <= share else _beginning(model, excerpt.text, share)
@@ -54,9 +55,13 @@ def show(model: Model, question: str, excerpts: Sequence[Excerpt], n_most: int) 
         cut = "" if text == excerpt.text else f"{n_lines - n_shown} of {n_lines} lines left out: no room"
         seen.append(Seen(excerpt.mention, excerpt.title, lines, len(model.tokenize(text)), cut))
         if text:
-            title = f"{excerpt.title}, lines {lines[0]}-{lines[1]}" if lines else excerpt.title
-            parts.append(f"{title}:\n{fenced(text, excerpt.language)}")
-    return "\n\n".join([*parts, question]), seen
+            parts.append(_framed(excerpt, text, lines))
+    return "".join([*parts, question]), seen
+
+
+def _framed(excerpt: Excerpt, text: str, lines: tuple[int, int] | None) -> str:
+    title = f"{excerpt.title}, lines {lines[0]}-{lines[1]}" if lines else excerpt.title
+    return f"{title}:\n{fenced(text, excerpt.language)}\n\n"
 
 
 def _size(model: Model, excerpt: Excerpt, n_most: int) -> int:

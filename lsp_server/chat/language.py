@@ -1,4 +1,4 @@
-"""In which language the model is to answer, said so that small models do it: at the end, and in that language.
+"""In which language the model is to answer, said so that small models do it: at the end, in English and in that one.
 
 Without a wish of the user's it is the question's, which is guessed from its commonest words and its letters: a small
 model answers a question about code in English otherwise.
@@ -47,7 +47,9 @@ def wish(question: str, code: str) -> str:
     chosen = code.strip().lower() or guess(question)
     if not chosen or (not code and chosen == "en"):
         return ""
-    return LANGUAGES[chosen].wish if chosen in LANGUAGES else f"Answer in {code.strip()}."
+    if chosen not in LANGUAGES:
+        return f"Answer in {code.strip()}."
+    return " ".join(dict.fromkeys((f"Answer in {LANGUAGES[chosen].name}.", LANGUAGES[chosen].wish)))
 
 
 def guess(question: str) -> str:

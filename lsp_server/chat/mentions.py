@@ -179,11 +179,13 @@ def _refuse_excluded(path: str, sources: Sources) -> None:
 def _symbols(mention: Mention, sources: Sources) -> list[Excerpt]:
     """The definitions of a name, or of `Owner.name`; a few when there are several."""
     owner, _, name = mention.name.rpartition(".")
-    found = []
+    found, secret = [], ""
     for folder in sources.folders:
         workspace = folder.workspace
         for path in dict.fromkeys([*workspace.defining(name), *workspace.defining(name, is_member=True)]):
-            if excluded(path, sources.exclude_globs) or not (outline := workspace.outline(path)):
+            outline = workspace.outline(path)
+            if not outline or excluded(path, sources.exclude_globs):
+                secret = path if outline else secret
                 continue
             language = workspace.language(path)
             for row in outline.definitions:
@@ -191,6 +193,8 @@ def _symbols(mention: Mention, sources: Sources) -> list[Excerpt]:
                     lines = (row.start + 1, row.end)
                     names = mention.text, path, workspace.lines(path), lines, language.name if language else ""
                     found.append(_excerpt(*names))
+    if not found and secret:
+        _refuse_excluded(secret, sources)
     return found[:MOST_NAMESAKES]
 
 

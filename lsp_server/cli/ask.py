@@ -56,6 +56,8 @@ def ask(
     settings = settings_module.read({"model": model, "answerLanguage": language}).settings
     worker = Worker(lambda _: None)
     try:
+        if [question, *(files or ())].count("-") > 1:
+            raise KrukError("stdin can be read once only", "Write `-` for the question or for one file")
         excerpts = [_excerpt(file, settings) for file in files or ()]
         question = _stdin() if question == "-" else question
         if not question.strip():

@@ -49,11 +49,10 @@ async def run(
     if document is None:
         raise RpcError(INVALID_PARAMS, f"`{wanted.uri}` is not open. Open the file in the editor first.")
     known = {action.name: action for action in known_actions(session)}
-    action = known.get(wanted.action or name)
+    name = wanted.action or name
+    action = known.get(name)
     if action is None:
-        raise RpcError(
-            INVALID_PARAMS, f"There is no action `{wanted.action or name}`. {nearest(name, known)}".rstrip()
-        )
+        raise RpcError(INVALID_PARAMS, f"There is no action `{name}`. {nearest(name, known)}".rstrip())
     try:
         return await _Run(session, editor, action, document, wanted, token, applies).run()
     except KrukError as error:

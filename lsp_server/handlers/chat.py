@@ -43,12 +43,15 @@ async def chat(session: Session, editor: Editor, params: ChatParams) -> dict[str
     if wrong := [turn.role for turn in turns if turn.role not in ("system", "user", "assistant")]:
         raise RpcError(INVALID_PARAMS, f"`{wrong[0]}` is no role. There is `system`, `user` and `assistant`.")
     name = params.conversation_id or next(turn.text for turn in turns if turn.role == "user")
-    stream: Any
-    async with editor.progress(params.work_done_token, "Chat") as stream:
+    has_token = params.work_done_token is not None  # otherwise its progress has a way to cancel, and no text
+    async with editor.progress(params.work_done_token, "Chat", None if has_token else _ignore) as stream:
+
+        def note(text: str) -> None:
+            if has_token:
+                stream.report(f"{text}\n\n")
+
         try:
-            return await _answer(
-                session, name, turns, params.focus, lambda note: stream.report(note + "\n\n"), stream.hear
-            )
+            return await _answer(session, name, turns, params.focus, note, stream.hear)
         except KrukError as error:
             raise RpcError(INVALID_PARAMS, str(error)) from error
 
@@ -65,28 +68,36 @@ async def send(session: Session, editor: Editor, argument: object, token: int | 
     if turns[-1].role != "user" or not turns[-1].text:
         raise RpcError(INVALID_PARAMS, f"There is no question yet. Write it below `{chat_document.YOU}`, then send.")
     answering.add(uri)
-    tail, sanitizer = Tail(session, editor, uri), Harmless()
+    tail, sanitizer, breaks = Tail(session, editor, uri), Harmless(), ""
+
+    def say(text: str) -> None:
+        nonlocal breaks
+        said = (breaks + text).rstrip("\n")
+        breaks = (breaks + text)[len(said) :]  # those at the end of the answer are not written
+        tail.write(said)
+
     tail.on_failure(asyncio.current_task())
     tail.write(chat_document.opening(document.text))
     try:
-        async with editor.progress(token, "Chat", lambda text: tail.write(sanitizer.feed(text))) as stream:
-            note = f"{chat_document.NOTE}{{}}\n\n"
-            result = await _answer(
-                session, uri, turns, None, lambda text: tail.write(note.format(harmless(text))), stream.hear
-            )
-        tail.write(f"{sanitizer.end()}\n\n{chat_document.YOU}\n\n")
+        async with editor.progress(token, "Chat", lambda text: say(sanitizer.feed(text))) as stream:
+
+            def note(text: str) -> None:
+                tail.write(f"{chat_document.NOTE}{harmless(text)}\n\n")
+
+            result = await _answer(session, uri, turns, None, note, stream.hear)
+        say(sanitizer.end())
+        tail.write(f"\n\n{chat_document.YOU}\n\n")
         await tail.end()
-    except asyncio.CancelledError:
+    except BaseException as error:
         if tail.failure:
             editor.message(str(tail.failure))
             return None
         _take_back(tail)
-        if editor.was_cancelled():
+        if isinstance(error, KrukError):
+            raise RpcError(INVALID_PARAMS, str(error)) from error
+        if isinstance(error, asyncio.CancelledError) and editor.was_cancelled():
             return None
         raise
-    except KrukError as error:
-        _take_back(tail)
-        raise RpcError(INVALID_PARAMS, str(error)) from error
     finally:
         answering.discard(uri)
     return result
@@ -153,6 +164,10 @@ async def _answer(
     )
     answered = await asyncio.wrap_future(session.worker.submit(Urgency.CHAT, work))
     return answered.as_dict(resolved.problems)
+
+
+def _ignore(_text: str) -> None:
+    """Show nothing."""
 
 
 def _take_back(tail: Tail) -> None:

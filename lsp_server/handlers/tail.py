@@ -20,6 +20,7 @@ PERIOD_S = 0.1  # between two edits
 LOOK_S = 0.01  # between two looks at whether the editor has sent its text
 PATIENCE_S = 3.0  # for that text
 TRIES = 3  # of an edit that the editor refuses, because its text has changed meanwhile
+REFUSED_S = 0.5  # to wait for that change
 
 _BREAKS = re.compile(r"(?:\r\n|\n|\r)*\Z")
 _BREAK = re.compile(r"\r\n|\n|\r")
@@ -135,7 +136,7 @@ class Tail:
 
     async def _change_of(self, document: Document) -> None:
         """Wait for the editor to tell of a change."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + REFUSED_S
         while self._session.documents.get(self._uri) is document and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_S)
 
