@@ -3,9 +3,10 @@
 usage: python benchmarks/fix.py --data humanevalpack_python.jsonl -n N [--half 1|2] [--model PATH|ID] [--seed S]
                                 [--json FILE]
 
---data FILE: the Python tasks of HumanEvalPack (OctoPack). Each is a function with a documented bug; both sides are
-shown the function with its documentation, and told that it has a bug. The plain side is asked once and its first block
-of code is taken; Fix works as in an editor, on a file that holds the function. A task is solved when its tests pass.
+--data FILE: the Python tasks of HumanEvalPack (OctoPack). Each is a documented function with a bug; both sides are
+shown the function with its documentation, and told that it has a bug. The plain side ("peer") is asked once, and its
+first block of code is taken; Fix works as in an editor, on a file that holds the function. A task is solved when its
+tests pass.
 --half takes every second task of those that the seed chose, the first ones or the others.
 WARNING: this RUNS WHAT THE MODEL WROTE, in a child process with limits but in no sandbox; see execute.py.
 
@@ -181,7 +182,7 @@ def fix(model: Model, action: Action, task: Task) -> Case:
 def summary(cases: Sequence[Case], seed: str) -> list[Row]:
     """The lines of the summary; the peer is the plain side."""
     sides = [[case for case in cases if case.side == side] for side in ("Fix", "plain")]
-    fixed, asked = sides
+    fixed = sides[0]
     passes = [[float(case.passes) for case in side] for side in sides]
     kruk, peer = map(figures.mean, passes)
     intervals = [figures.bootstrap(values, seed) for values in passes]
@@ -195,9 +196,8 @@ def summary(cases: Sequence[Case], seed: str) -> list[Row]:
         Row("unsound edits", float(sum(not case.is_sound for case in fixed))),
         Row("tokens decoded one by one", single[0], single[1], "%"),
         *(
-            Row(f"time, p{part:.0%}".rstrip("%"), *(figures.percentile([it.ms for it in side], part) for side in sides),
-                "ms")
-            for part in (0.5, 0.95)
+            Row(f"time, p{part}", *(figures.percentile([it.ms for it in side], part / 100) for side in sides), "ms")
+            for part in (50, 95)
         ),
     ]  # fmt: skip
 

@@ -226,7 +226,7 @@ class ChatParams(Lsp, frozen=True):
 
 
 class ChatArguments(Lsp, frozen=True):
-    """The one argument of `kruk.chat`, which answers a document, and `kruk.newChat`, which may mention a place."""
+    """The argument of `kruk.chat`, which answers a chat document, and `kruk.newChat`, which may mention a place."""
 
     uri: str = ""
     range: Range | None = None

@@ -169,7 +169,7 @@ def _change(target: Target, comment: Comment, place: Place, text: str) -> Change
     if comment.place == "above":
         lines = [(comment.line + line).rstrip() for line in lines]
         lines = [comment.open, *lines, comment.close] if comment.open else lines
-    elif len(lines) == 1 and not text.endswith(comment.close[0]):
+    elif len(lines) == 1:
         lines = [comment.open + lines[0] + comment.close]
     else:
         lines = [comment.open + lines[0], *lines[1:], comment.close]

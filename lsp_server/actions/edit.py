@@ -1,7 +1,7 @@
 """Edit, Fix, Simplify: the code anew from the model, checked, and as few changes as possible.
 
-An answer that does not parse goes back to the model once, with the error. After one that changes nothing, a fix is
-written anew from the definition's documentation; else the answer goes on from the place where the model was least sure.
+An answer that does not parse goes back to the model once, with the error. A fix that changes nothing is written anew
+from the definition's documentation, or goes on from where the model was least certain.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from lsp_server.actions.changes import Change, apply, changes
 from lsp_server.actions.contract import contract_of
 from lsp_server.actions.reply import FenceWatch, body_of, code_in, fence_for
 from lsp_server.actions.target import Target, tree_of
+from lsp_server.chat.markdown import fenced
 from lsp_server.chat.template import Message
 from lsp_server.model.base import Model
 from lsp_server.model.generate import Generation
@@ -62,10 +63,10 @@ class _Editing:
         asked, note = [Message("user", words)], ""
         generation = yield from self._ask(asked)
         found = self._changes(generation)
-        if not found and generation.ended_by != "length":
-            found, note = yield from self._otherwise(asked, generation)
-        elif generation.ended_by == "length":
+        if generation.ended_by == "length":
             return self._refuse("The model's answer did not come to its end. Select less code.")
+        if not found and self._action.needs == "diagnostics":  # there must be something to change
+            found, note = yield from self._otherwise(asked, generation)
         if not found:
             return self._refuse("The model would change nothing.")
         if problem := self._problem(found):
@@ -96,7 +97,7 @@ class _Editing:
     def _otherwise(self, asked: list[Message], first: Generation) -> Steps[tuple[list[Change], str]]:
         """After an answer that changes nothing: what to change, and a note; nothing when there is no better one."""
         attempts = [(self._from_doubt(asked, first), "")]
-        if self._action.needs == "diagnostics" and (contract := contract_of(self._target)):
+        if contract := contract_of(self._target):
             attempts.insert(0, (self._anew(contract), ANEW))
         for attempt, note in attempts:
             generation = yield from attempt
@@ -108,7 +109,7 @@ class _Editing:
     def _anew(self, contract: str) -> Steps[Generation | None]:
         """Write the definition once more from its documentation, without a look at what does not work."""
         language, name = self._target.document.language_id, self._target.name
-        words = f"{self._fence}{language}\n{contract}{self._fence}\n\nComplete `{name}`. {WHOLE}"
+        words = f"{fenced(contract, language)}\n\nComplete `{name}`. {WHOLE}"
         return (yield from self._ask([Message("user", words)], begins=contract))
 
     def _from_doubt(self, asked: list[Message], first: Generation) -> Steps[Generation | None]:

@@ -60,6 +60,7 @@ class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         drops: Endings that `{module}` as a path does without.
         package: A regular expression whose group finds `{package}` in the source.
         head: How the first test begins; `{file_stem}` is the test file's.
+        each, tail: What each test begins with at the start of a line, and what stands behind the last one.
         also: Imports that are needed where a regular expression is found in the tests.
         first_import: Finds the line of an existing test file above which imports are added; none: nothing is added.
         is_closed: Whether nothing can be added behind the end of such a file; another one is made then.
@@ -67,6 +68,8 @@ class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     files: tuple[str, ...]
     head: str
+    each: str
+    tail: str = ""
     imports: str = msgspec.field(default="", name="import")
     runners: tuple[Runner, ...] = ()
     old_style: OldStyle | None = None

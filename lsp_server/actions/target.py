@@ -64,7 +64,7 @@ def target_around(document: Document, language: Language | None, start: int, end
 
 
 def definition_at(document: Document, language: Language | None, offset: int) -> Span | None:
-    """The innermost definition around an offset; in the white space of a line, the one that begins or ends there."""
+    """The innermost definition around an offset, or that begins on its line; rather one of several lines."""
     tree = tree_of(document.text, language)
     if tree is None:
         return None
@@ -73,9 +73,19 @@ def definition_at(document: Document, language: Language | None, offset: int) ->
     text = document.text[start:end]
     if not text.strip():
         return tree.enclosing_definition(offset)
-    return tree.enclosing_definition(
-        min(max(offset, start + len(text) - len(text.lstrip())), start + len(text.rstrip()))
-    )
+    last = start + len(text.rstrip())
+    begun = tree.enclosing_definition(last)
+    if begun and begun.start >= start and begun.end > end:  # `const f = () => {`: its name stands in front of it
+        return begun
+    span = found = tree.enclosing_definition(min(max(offset, start + len(text) - len(text.lstrip())), last))
+    while span and _n_lines(document, span) == 1:
+        span = tree.enclosing_definition(span.start - 1) if span.start else None
+    named = definition_named_at(document, language, offset)
+    if named and named.kind in ("function", "method"):  # `const f = () => {…}` is one for the outline only
+        inner = _span_of(document, tree, named)
+        if inner and (span is None or (span.start <= inner.start and inner.end < span.end)):
+            return inner
+    return span or found
 
 
 def definition_named_at(document: Document, language: Language | None, offset: int) -> Definition | None:
@@ -85,6 +95,17 @@ def definition_named_at(document: Document, language: Language | None, offset: i
     line = document.line_of(offset)
     around = [found for found in outline(document.text, language).definitions if found.start <= line < found.end]
     return min(around, key=lambda found: found.end - found.start, default=None)
+
+
+def _span_of(document: Document, tree: SyntaxTree, named: Definition) -> Span | None:
+    """A definition of the outline, without comments and decorators above."""
+    for line in range(named.start, named.end):
+        start, end = document.line_starts[line], line_end(document, line)
+        text = document.text[start:end]
+        begin = start + len(text) - len(text.lstrip())
+        if named.name in text and tree.region_at(begin + 1) == "code":
+            return Span(begin, line_end(document, named.end - 1))
+    return None
 
 
 def line_end(document: Document, line: int) -> int:

@@ -22,7 +22,8 @@ from lsp_server.model.base import Model
 from lsp_server.model.worker import Steps
 from lsp_server.syntax.problems import first_problem
 
-MAX_TOKENS = 512
+MAX_TOKENS = 640
+MAX_TESTS = 6  # a small model goes on for ever
 _NO_NAME = re.compile(r"\W+")
 
 
@@ -92,13 +93,14 @@ def write_tests(
         fence = fence_for(target.code)
         shown = f"{file.imports}{_gap(target)}{file.head}" if file.imports else file.head
         begins = f"{fence}{target.document.language_id}\n{shown}"
+        watch = _Watch(fence, tests.each)
         generation = yield from ask(
-            model, [Message("user", words)], MAX_TOKENS, on_text, begins=begins, stop=FenceWatch(fence), count=count
+            model, [Message("user", words)], MAX_TOKENS, on_text, begins=begins, stop=watch, count=count
         )
         code = code_in(generation.text)
         code = code[code.find(file.head) :] if file.head in code else code
-        if generation.ended_by == "length":
-            code = _whole_part(code, target)
+        if generation.ended_by == "length" or watch.n_begun > MAX_TESTS:
+            code = _whole_tests(code, tests)
         also = [needed for mark, needed in tests.also.items() if re.search(mark, code)]
         text = _put_together(file, tests, code, also, _gap(target))
         problem = _problem(text, file.text or "", target)
@@ -179,14 +181,26 @@ def _filled(pattern: str, values: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), pattern)
 
 
-def _whole_part(code: str, target: Target) -> str:
-    """The longest beginning, in whole lines, that parses: for an answer that was cut off."""
-    lines = code.split("\n")
-    for n in range(len(lines) - 1, 0, -1):
-        tree = tree_of("\n".join(lines[:n]) + "\n", target.language)
-        if tree is None or not tree.has_errors:
-            return "\n".join(lines[:n])
-    return code
+class _Watch(FenceWatch):
+    """A stop rule: the fence is closed, or there are enough tests."""
+
+    def __init__(self, fence: str, each: str) -> None:
+        super().__init__(fence)
+        self._each = each
+
+    @property
+    def n_begun(self) -> int:
+        """How many tests there are, the last perhaps not whole."""
+        return f"\n{self.said}".count(f"\n{self._each}")
+
+    def __call__(self, new: str) -> bool:
+        return super().__call__(new) or self.n_begun > MAX_TESTS
+
+
+def _whole_tests(code: str, tests: Tests) -> str:
+    """Code that was cut off, without the test that it was cut off in."""
+    at = code.rfind(f"\n{tests.each}")
+    return "\n".join(filter(None, (code[:at].rstrip(), tests.tail))) if at > 0 else code
 
 
 def _gap(target: Target) -> str:

@@ -94,5 +94,5 @@ class Editor:
         """Whether the running task was stopped by its progress, not by its request."""
         task = asyncio.current_task()
         is_so = task in self._cancelled
-        self._cancelled.discard(task)  # type: ignore[arg-type]
+        self._cancelled.discard(task)
         return is_so

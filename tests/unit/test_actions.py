@@ -16,12 +16,14 @@ from lsp_server.actions.document import document
 from lsp_server.actions.edit import edit
 from lsp_server.actions.reply import code_in, fence_for
 from lsp_server.actions.target import target_around, target_of
+from lsp_server.actions.testing import MAX_TESTS, write_tests
 from lsp_server.actions.testing import test_file as place_tests
 from lsp_server.actions.words import instruction_in, values
 from lsp_server.errors import KrukError
 from lsp_server.model.fake import FakeModel, saying
 from lsp_server.protocol import ACTION_COMMANDS
 from lsp_server.syntax.languages import language_for
+from lsp_server.syntax.tree import parse
 from lsp_server.text import Document
 from tests.conftest import cut, run
 
@@ -95,6 +97,12 @@ def test_the_definition_at_the_cursor():
     )
     assert (it.code, it.indent, it.name) == ("def f(self):\n    if 1:\n        return 2", "    ", "f")
     assert it.is_definition
+
+
+def test_a_function_that_is_a_constant():
+    for drawn in ("// f\nconst ├f = (a) => {\n  return a;\n};\n", "// f\nconst f = (a) => {\n  ├return a;\n};\n"):
+        it = target(drawn, "javascript")
+        assert (it.code, it.name, it.is_definition) == ("const f = (a) => {\n  return a;\n};", "f", True)
 
 
 def test_a_selection_is_whole_lines():
@@ -254,28 +262,31 @@ def test_what_cannot_be_documented(drawn, language, why):
 # -- where tests go ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("source", "others", "wanted", "begins"),
-    [
-        ("calc.py", {}, "test_calc.py", "from calc import add"),
-        ("calc.py", {"tests/x.txt": ""}, "tests/test_calc.py", "from calc import add"),
-        ("calc.py", {"tests/unit/test_a.py": ""}, "tests/unit/test_calc.py", "from calc import add"),
-        ("src/shop/calc.py", {"src/shop/__init__.py": "", "tests/x": ""}, "tests/test_calc.py", "from shop.calc import"),
-        ("pkg/calc.py", {"pkg/test_b.py": ""}, "pkg/test_calc.py", "from pkg.calc import add"),
-        ("calc.ts", {"a.spec.ts": ""}, "calc.spec.ts", "import assert"),
-        ("src/calc.js", {"package.json": '"vitest"'}, "src/calc.test.js", 'import { expect, test } from "vitest";\n'),
-        ("calc.js", {"package.json": '"jest": 1', "test/b.test.js": ""}, "test/calc.test.js", 'import { add } from "../c'),
-        ("p/calc.go", {}, "p/calc_test.go", 'package p\n\nimport "testing"'),
-        ("src/calc.rs", {}, "src/calc.rs", ""),
-        ("src/main/java/p/Calc.java", {}, "src/test/java/p/CalcTest.java", "package p;\n\nimport static org.junit"),
-        ("Calc.java", {"CalcTest.java": "class CalcTest {}"}, "CalcTest_add.java", "package p;"),
-        ("src/calc.c", {"tests/x": ""}, "tests/test_calc.c", '#include <assert.h>\n\n#include "../src/calc.c"'),
-    ],
-)  # fmt: skip
+JUNIT, NODE = "import static org.junit", "import assert"
+VITEST = 'import { expect, test } from "vitest";\n'
+PLACES = [
+    ("calc.py", {}, "test_calc.py", "from calc import add"),
+    ("calc.py", {"tests/x.txt": ""}, "tests/test_calc.py", "from calc import add"),
+    ("calc.py", {"tests/unit/test_a.py": ""}, "tests/unit/test_calc.py", "from calc import add"),
+    ("src/a/calc.py", {"src/a/__init__.py": "", "tests/x": ""}, "tests/test_calc.py", "from a.calc import add"),
+    ("pkg/calc.py", {"pkg/test_b.py": ""}, "pkg/test_calc.py", "from pkg.calc import add"),
+    ("calc.ts", {"a.spec.ts": ""}, "calc.spec.ts", NODE),
+    ("src/calc.js", {"package.json": '"vitest"'}, "src/calc.test.js", VITEST),
+    ("calc.js", {"package.json": '"jest": 1', "test/b.test.js": ""}, "test/calc.test.js", 'import { add } from "../'),
+    ("p/calc.go", {}, "p/calc_test.go", 'package p\n\nimport "testing"'),
+    ("src/calc.rs", {}, "src/calc.rs", ""),
+    ("src/main/java/p/Calc.java", {}, "src/test/java/p/CalcTest.java", f"package p;\n\n{JUNIT}"),
+    ("Calc.java", {"CalcTest.java": "class CalcTest {}"}, "CalcTest_add.java", "package p;"),
+    ("src/calc.c", {"tests/x": ""}, "tests/test_calc.c", '#include <assert.h>\n\n#include "../src/calc.c"'),
+]
+
+
+@pytest.mark.parametrize(("source", "others", "wanted", "begins"), PLACES)
 def test_tests_go_where_the_project_keeps_them(tmp_path, source, others, wanted, begins):
     codes = {
         "py": ("python", "def add(a):\n    return a├\n"), "ts": ("typescript", "export function add() {\n  ├;\n}\n"),
-        "js": ("javascript", "export function add() {\n  ├;\n}\n"), "go": ("go", "package p\n\nfunc add() {\n\t├\n}\n"),
+        "js": ("javascript", "export function add() {\n  ├;\n}\n"),
+        "go": ("go", "package p\n\nfunc add() {\n\t├\n}\n"),
         "rs": ("rust", "fn add() {\n    ├();\n}\n"), "c": ("c", "int add(void) {\n  return ├1;\n}\n"),
         "java": ("java", "package p;\n\nclass X {\n  int add() {\n    return├ 1;\n  }\n}\n"),
     }  # fmt: skip
@@ -290,6 +301,26 @@ def test_tests_go_where_the_project_keeps_them(tmp_path, source, others, wanted,
     file = place_tests(it, path, tmp_path, lambda place: place.read_text() if place.is_file() else None)
     assert file.path.relative_to(tmp_path).as_posix() == wanted
     assert file.imports.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("language", "drawn", "test", "tail"),
+    [
+        ("python", "def add(a):\n    return a├\n", "def test_{n}():\n    assert {n}\n\n\n", ""),
+        ("rust", "fn add() {\n    ├();\n}\n", "    #[test]\n    fn t{n}() {\n        f();\n    }\n\n", "}\n"),
+    ],
+)
+def test_a_few_tests_are_enough(language, drawn, test, tail):
+    it = target(drawn, language, "/w/calc.py")
+    file = place_tests(it, Path("/w/calc.py"), Path("/w"), lambda _: None)
+    head = f"{file.imports}\n\n\n{file.head}" if file.imports else file.head
+    first = file.head.removesuffix("def test_").removesuffix("    #[test]\n    fn ")
+    endless = "".join(test.replace("{n}", str(n)) for n in range(30))
+    said = f"```{language}\n{head.removesuffix(file.head)}{first}{endless}"
+    outcome = run(write_tests(it, file, "Write tests")(FakeModel(saying(said))))
+    assert outcome.refusal == ""
+    assert outcome.text.count(test.split("{n}")[0]) == MAX_TESTS
+    assert outcome.text.endswith(tail) and not parse(outcome.text, it.language).has_errors
 
 
 def test_old_imports_in_old_files():
