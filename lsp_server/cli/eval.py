@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
+from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -27,6 +27,7 @@ from lsp_server.evaluation.summary import recommend
 from lsp_server.model import registry
 from lsp_server.model.catalogue import DEFAULT_MODEL
 
+MOST_UNBROKEN = 12  # characters of a word in a table
 STOPPED = 130  # the exit code after Ctrl-C, as a shell has it
 FIRST_HOLES = 5  # after which it is said how long all will take
 
@@ -39,7 +40,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--settings", metavar="JSON", help="Settings to compare; may be given several times."),
     ] = None,
-    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Holes of each kind.")] = 20,
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Holes of each kind.")] = 10,
     languages: Annotated[str, typer.Option("--languages", metavar="A,B", help="Only these.")] = "",
     seed: Annotated[str, typer.Option("--seed", metavar="S", help="Chooses the holes.")] = "1",
     rest: Annotated[
@@ -180,10 +181,11 @@ def _progress(measured: Measured, n_configurations: int) -> Iterator[Callable[[s
 
 def _show(measured: Measured, seed: str) -> None:
     for sheet in report.sheets(measured, seed):
-        table = Table(title=sheet.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for n, name in enumerate(sheet.header):
-            is_label = n < sheet.n_labels
-            table.add_column(name, justify="left" if is_label else "right", overflow="fold")
+        table = Table(title=sheet.title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+        for n, texts in enumerate(zip(sheet.header, *sheet.lines, strict=True)):
+            longest = max(len(word) for text in texts for word in text.split() or [""])
+            justify: JustifyMethod = "left" if n < sheet.n_labels else "right"
+            table.add_column(texts[0], justify=justify, overflow="fold", min_width=min(longest, MOST_UNBROKEN))
         for line in sheet.lines:
             table.add_row(*map(escape, line))
         out.print(table)

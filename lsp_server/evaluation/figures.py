@@ -41,8 +41,8 @@ def mean(values: Sequence[float]) -> float | None:
 def bootstrap(
     values: Sequence[float], seed: str, statistic: Callable[[Sequence[float]], float] = statistics.fmean
 ) -> tuple[float, float] | None:
-    """The 95 % interval of a statistic, from resamples that the seed decides; None of no values."""
-    if not values:
+    """The 95 % interval of a statistic, from resamples that the seed decides; None of fewer than two values."""
+    if len(values) < 2:
         return None
     rng = random.Random(seed)
     found = sorted(statistic(rng.choices(values, k=len(values))) for _ in range(N_RESAMPLES))

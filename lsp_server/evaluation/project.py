@@ -17,7 +17,7 @@ from lsp_server.syntax.definitions import has_outline
 from lsp_server.syntax.languages import Language, language_for, languages, query_text
 from lsp_server.text import unix
 
-MIN_FILE_BYTES = 400
+MIN_FILE_BYTES = 200
 MAX_COPIED_BYTES = 1_000_000
 MAX_FILES = 20_000
 MAX_SOURCES = 3_000  # what is read for holes; some 5 ms each

@@ -128,7 +128,7 @@ def _by_kind(measured: Measured, seed: str) -> Sheet:
         )
         for row in _worth_showing(rows(measured, seed))
     ]
-    header = (*labels("hole", "language", "configuration"), "n", "first line %", "alike %", "parses %")
+    header = (*labels("hole", "language", "model"), "n", "first line %", "alike %", "parses %")
     n_labels = 1 + has_several + has_languages
     return Sheet("By kind of hole", n_labels, (*header, "p50 s", "p95 s"), lines)
 
@@ -159,7 +159,8 @@ def _percent(it: Figure) -> str:
 
 
 def _seconds(it: Figure) -> str:
-    return UNKNOWN if it.value is None else f"{it.value / 1000:.2f}{_between(it.interval, '.2f', 1e-3)}"
+    form = ".1f" if (it.value or 0) > 1000 else ".2f"
+    return UNKNOWN if it.value is None else f"{it.value / 1000:{form}}{_between(it.interval, form, 1e-3)}"
 
 
 def _between(interval: tuple[float, float] | None, form: str, times: float = 1) -> str:

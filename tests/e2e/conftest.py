@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -160,3 +161,23 @@ def real(default_model: Path, home: Path) -> dict[str, Any]:
     """Arguments for `start` that run the real server with the real model."""
     command = [sys.executable, "-m", "lsp_server", "serve"]
     return {"command": command, "options": {"model": str(default_model)}, "env": {"KRUK_HOME": str(home)}}
+
+
+@pytest.fixture
+def kruk(home: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command as a user does, in a process of its own."""
+
+    def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "lsp_server", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "KRUK_HOME": str(home), "COLUMNS": "120"},
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run

@@ -1,31 +1,8 @@
 """The commands as a user runs them, in processes of their own."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
-
-from tests.conftest import ROOT
-
-
-@pytest.fixture
-def kruk(home, tmp_path):
-    def run(*arguments, code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "lsp_server", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "KRUK_HOME": str(home), "COLUMNS": "120"},
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return run
 
 
 @pytest.fixture
