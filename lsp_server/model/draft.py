@@ -1,8 +1,9 @@
 """Drafting: tokens that are likely to come next, to be evaluated in one batch with the newest one.
 
-The draft is looked up in what is already there: the suggestion before, the file, the output itself. A batch
-of four costs less than four single tokens, but more than one, so a draft must be worth it: what a wider batch
-costs and how much of a draft is right are both measured while working.
+The draft is looked up in what is already there: the suggestion before, and the file. A batch of four costs
+less than four single tokens, but more than one, so a draft must be worth it. What a wider batch costs is
+measured at load and while working; how much of a draft is right is known for each length of match, from what
+was drafted and from what might have been.
 """
 
 from __future__ import annotations
@@ -12,23 +13,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTHS = (1, 2, 4, 8)  # tokens in one batch: the newest, and the drafted ones
-MATCHED = (4, 3, 2, 1)  # newest tokens that must occur where the draft is found; more are trusted more
+MATCHED = (16, 8, 4, 2, 1)  # newest tokens that must occur where the draft is found; more are trusted more
 LEAST_GAIN = 1.05  # tokens a drafting batch must give for each that its time would give one by one
-FORGET_AFTER = 200  # drafted tokens: what was right long ago counts less and less
-COST_WEIGHT = 0.1
+FORGET_AFTER = 200  # tested tokens: what was right long ago counts less and less
+RISING, FALLING = 0.1, 0.5  # weight of a new cost: a busy neighbour makes it rise, nothing makes it fall wrongly
+TRY_EVERY, TRY_WIDTH = 32, 4  # drafts that would not pay are tried so often, lest an old cost is believed for ever
+WORTH_TRYING = 0.6  # share of right tokens; with fewer a draft pays at hardly any cost
 _ITEM = array("i").itemsize
 
 
 @dataclass
 class _Record:
-    """How many of the tokens drafted on a match of this length were right. Begins with an even guess."""
+    """How many of the tokens found by a match of this length were right. Begins with an even guess."""
 
-    n_drafted: float = 10.0
+    n_tested: float = 10.0
     n_right: float = 5.0
 
     @property
     def share(self) -> float:
-        return self.n_right / self.n_drafted
+        return self.n_right / self.n_tested
 
 
 class Drafter:
@@ -38,12 +41,18 @@ class Drafter:
         """costs_ms: milliseconds of an evaluation by its width, where they have been measured."""
         self.costs_ms = dict(costs_ms or {})
         self._records = {n: _Record() for n in MATCHED}
+        self._guess = (0, 0, 0)  # length of the output, of the match, and the token that was not drafted
+        self._n_refused = 0
 
     def propose(self, ids: Sequence[int], known: Sequence[int]) -> tuple[list[int], int]:
         """Return a draft for what follows `ids`, and the length of the match it was found by; empty if none pays.
 
         `known`: token ids to look it up in, the most relevant last.
         """
+        n_ids, n_matched, guessed = self._guess
+        if n_matched and n_ids + 1 == len(ids):
+            self.tested(n_matched, ids[-1] == guessed)
+        self._guess = (0, 0, 0)
         text = array("i", known).tobytes()
         for n_matched in MATCHED:
             if n_matched > len(ids):
@@ -53,6 +62,10 @@ class Drafter:
                 continue
             following = known[at + n_matched :]
             n = self._best_length(self._records[n_matched].share, len(following))
+            if not n:
+                n = self._try_anyway(n_matched, len(following))
+            if not n:
+                self._guess = (len(ids), n_matched, following[0])
             return list(following[:n]), n_matched
         return [], 0
 
@@ -61,16 +74,24 @@ class Drafter:
         if width in WIDTHS:
             before = self.costs_ms.get(width, took_ms)
             # An evaluation beside a busy neighbour says little: no more than doubles the figure at once.
-            self.costs_ms[width] = before + COST_WEIGHT * (min(took_ms, 2 * before) - before)
+            weight = RISING if took_ms > before else FALLING
+            self.costs_ms[width] = before + weight * (min(took_ms, 2 * before) - before)
 
     def tested(self, n_matched: int, is_right: bool) -> None:
-        """Hear whether one drafted token was right. What follows the first wrong one is never tested."""
+        """Hear whether one token was right. What follows the first wrong one is never tested."""
         record = self._records[n_matched]
-        record.n_drafted += 1
+        record.n_tested += 1
         record.n_right += is_right
-        if record.n_drafted > FORGET_AFTER:
-            record.n_drafted /= 2
+        if record.n_tested > FORGET_AFTER:
+            record.n_tested /= 2
             record.n_right /= 2
+
+    def _try_anyway(self, n_matched: int, n_most: int) -> int:
+        """Length of a draft to learn its cost by, now and then, where it is mostly right; else 0."""
+        if not self.costs_ms or self._records[n_matched].share < WORTH_TRYING or n_most < TRY_WIDTH - 1:
+            return 0
+        self._n_refused += 1
+        return 0 if self._n_refused % TRY_EVERY else TRY_WIDTH - 1
 
     def _best_length(self, share: float, n_most: int) -> int:
         """Length of the draft that gives most tokens for its time; 0 when one by one is as good."""

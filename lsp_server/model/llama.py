@@ -9,6 +9,7 @@ cannot be aborted.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import sys
@@ -51,6 +52,7 @@ from lsp_server.model.states import fingerprint
 from lsp_server.model.threads import Threads, choose
 
 N_BATCH = 512  # a larger batch ends the process: llama_decode asserts it
+N_MEASUREMENTS = 2  # of each width; a neighbour may disturb one
 N_UBATCH = 64  # what an abort loses at most; 64 evaluates as fast as 512 on two cores (docs/log.md)
 
 _NOT_ENOUGH_CELLS, _ABORTED = 1, 2  # return codes of llama_decode
@@ -385,12 +387,12 @@ class Llama:
         return can_truncate
 
     def _measure(self, widths: Sequence[int]) -> dict[int, float]:
-        """Milliseconds that a batch of each width takes, with the logits of all its tokens."""
-        took_ms = {}
-        for width in widths:
+        """Milliseconds that a batch of each width takes at best, with the logits of all its tokens."""
+        took_ms = dict.fromkeys(widths, math.inf)
+        for width in [*widths] * N_MEASUREMENTS:
             started = time.perf_counter()
             self._decode(0, [0] * width, width)
-            took_ms[width] = (time.perf_counter() - started) * 1e3
+            took_ms[width] = min(took_ms[width], (time.perf_counter() - started) * 1e3)
         self._truncate(0, 0)
         return took_ms
 

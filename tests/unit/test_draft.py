@@ -52,10 +52,41 @@ def test_costs_follow_the_machine():
     assert drafter.propose([1], [1, 2, 3, 4])[0] == []
 
 
+def test_a_cost_measured_beside_a_busy_neighbour_is_not_believed_for_ever():
+    costs = {1: 10.0, 2: 15.0, 4: 20.0, 8: 31.0}
+    known = list(range(200))
+    drafter = Drafter(costs | {4: 400.0, 8: 800.0, 2: 200.0})
+    n_drafted = 0
+    for n in range(1, 180):
+        draft, _ = drafter.propose(known[:n], known)
+        n_drafted += len(draft)
+        if len(draft) + 1 in costs:
+            drafter.measured(len(draft) + 1, costs[len(draft) + 1])
+    assert n_drafted > 0
+    assert drafter.costs_ms[4] < 210
+
+
+def test_what_was_not_drafted_teaches_how_far_a_match_is_to_be_trusted():
+    """On two cores a batch of eight costs nearly five single tokens: only what is copied pays."""
+    known = list(range(100))
+    drafter = Drafter({1: 19.0, 2: 38.0, 4: 50.0, 8: 90.0})
+    assert drafter.propose(known[:30], known) == ([], 16)
+    for n in range(31, 80):
+        drafter.propose(known[:n], known)
+    assert len(drafter.propose(known[:81], known)[0]) >= 3
+
+
+class FixedCosts(Drafter):
+    """The fake model takes no time."""
+
+    def measured(self, width: int, took_ms: float) -> None:
+        pass
+
+
 def fill(costs, is_line):
     text = "\n".join(f"    total_of_everything += price({name})" for name in ("one", "two", "three", "four"))
     model = FakeModel(knowing(text + "\nend"))
-    model.drafter = Drafter(costs)
+    model.drafter = FixedCosts(costs)
     at = text.index("    total_of_everything += price(t")
     prompt = build(model, Parts(text[:at], "", "\nend"), 64)
     return run(generate(model, COMPLETION, prompt, 200, lambda piece: is_line and "\n" in piece, is_line=is_line))
