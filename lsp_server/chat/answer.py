@@ -91,7 +91,8 @@ def answer(
         n_most = min(n_room - len(prompted.token_ids), MAX_ANSWER_TOKENS)
         generation = yield from generate(model, CHAT, Prompt(prompted.token_ids), n_most, hear)
         text = generation.text.strip()
-        for shown in (text, harmless(generation.text).strip()):  # either may come back as this turn's text
+        # Any of these may come back as this turn's text: as it is, as it was returned, as it streamed.
+        for shown in (text, harmless(text), harmless(generation.text).strip()):
             conversation.said[shown] = tuple(step.token_id for step in generation.steps)
         states.prepare(model, CHAT, ())  # keeps what is there: the sequence may be needed for something else
         ended_by = "repetition" if generation.ended_by == "rule" else generation.ended_by

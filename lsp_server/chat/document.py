@@ -23,6 +23,7 @@ Write below, then run the code action "Send". `@path/file.py:10-20`, `@name`, `@
 NOTE = "> "  # begins the line above an answer that says what the model has seen
 
 _HEADING = re.compile(r" {0,3}#{1,3}[ \t]+(you|kruk)[ \t]*:?[ \t]*#*[ \t]*", re.IGNORECASE)
+_YOURS = re.compile(rf"^{YOU}[ \t]*:?[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _NOTE = re.compile(rf"\A\s*{NOTE}(?:Seen: |Not shown: |The \d+ oldest |Your message ).*$", re.MULTILINE)
 _SUFFIXES = (".md", ".markdown", ".mkd")
 
@@ -30,7 +31,7 @@ _SUFFIXES = (".md", ".markdown", ".mkd")
 def is_chat(document: Document) -> bool:
     """Whether a document is a conversation: Markdown with a heading of the user's."""
     is_markdown = document.language_id == "markdown" or document.uri.lower().endswith(_SUFFIXES)
-    return is_markdown and bool(re.search(rf"^{YOU}\b", document.text, re.IGNORECASE | re.MULTILINE))
+    return is_markdown and bool(_YOURS.search(document.text))
 
 
 def turns(text: str) -> list[Turn]:

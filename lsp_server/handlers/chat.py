@@ -15,7 +15,7 @@ from lsp_server.chat import document as chat_document
 from lsp_server.chat.answer import answer, note_of
 from lsp_server.chat.conversation import Prompted, Turn
 from lsp_server.chat.excerpt import Excerpt
-from lsp_server.chat.markdown import Harmless, harmless
+from lsp_server.chat.markdown import harmless
 from lsp_server.chat.mentions import Folder, Sources, resolve
 from lsp_server.completion.refusal import excluded
 from lsp_server.context.workspace import Workspace
@@ -48,7 +48,7 @@ async def chat(session: Session, editor: Editor, params: ChatParams) -> dict[str
 
         def note(text: str) -> None:
             if has_token:
-                stream.report(f"{text}\n\n")
+                stream.report(f"{harmless(text)}\n\n")
 
         try:
             return await _answer(session, name, turns, params.focus, note, stream.hear)
@@ -68,7 +68,7 @@ async def send(session: Session, editor: Editor, argument: object, token: int | 
     if turns[-1].role != "user" or not turns[-1].text:
         raise RpcError(INVALID_PARAMS, f"There is no question yet. Write it below `{chat_document.YOU}`, then send.")
     answering.add(uri)
-    tail, sanitizer, breaks = Tail(session, editor, uri), Harmless(), ""
+    tail, breaks = Tail(session, editor, uri), ""
 
     def say(text: str) -> None:
         nonlocal breaks
@@ -79,13 +79,12 @@ async def send(session: Session, editor: Editor, argument: object, token: int | 
     tail.on_failure(asyncio.current_task())
     tail.write(chat_document.opening(document.text))
     try:
-        async with editor.progress(token, "Chat", lambda text: say(sanitizer.feed(text))) as stream:
+        async with editor.progress(token, "Chat", say) as stream:
 
             def note(text: str) -> None:
                 tail.write(f"{chat_document.NOTE}{harmless(text)}\n\n")
 
             result = await _answer(session, uri, turns, None, note, stream.hear)
-        say(sanitizer.end())
         tail.write(f"\n\n{chat_document.YOU}\n\n")
         await tail.end()
     except BaseException as error:
@@ -163,7 +162,7 @@ async def _answer(
         on_text=on_text,
     )
     answered = await asyncio.wrap_future(session.worker.submit(Urgency.CHAT, work))
-    return answered.as_dict(resolved.problems)
+    return {**answered.as_dict(resolved.problems), "text": harmless(answered.text)}
 
 
 def _ignore(_text: str) -> None:

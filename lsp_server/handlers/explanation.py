@@ -13,10 +13,12 @@ import logging
 import os
 from pathlib import Path
 
-from lsp_server.chat.markdown import Harmless, harmless
+from lsp_server import protocol
+from lsp_server.chat.markdown import harmless
 from lsp_server.errors import KrukError
 from lsp_server.handlers.editor import INFO, Editor
-from lsp_server.paths import cache_dir
+from lsp_server.paths import ANSWERS, cache_dir
+from lsp_server.text import Document
 
 N_KEPT = 20  # files of earlier explanations
 
@@ -30,7 +32,6 @@ class Explanation:
     def __init__(self, editor: Editor, title: str) -> None:
         self._editor = editor
         self._title = f"# {harmless(title)}\n\n"
-        self._sanitizer = Harmless()
         self._shown = self._wanted = self._title
         self._path: Path | None = None
         self._is_fed_by_edits = False
@@ -57,13 +58,13 @@ class Explanation:
             _remove(path)
 
     def hear(self, text: str) -> None:
-        """Show the next piece."""
-        self._wanted += self._sanitizer.feed(text)
+        """Show the next piece, which is harmless already."""
+        self._wanted += text
         self._push_soon()
 
     async def end(self, has_been_heard: bool) -> None:
         """Show what is left. has_been_heard: the client has the text already, on its progress token."""
-        self._wanted += self._sanitizer.end() + "\n"
+        self._wanted += "\n"
         if self._path:
             self._push_soon()
             while self._pushing:
@@ -97,10 +98,9 @@ class Explanation:
             self._pushing = None
 
     async def _append(self, path: Path, wanted: str) -> None:
-        lines = self._shown.split("\n")
-        end = {"line": len(lines) - 1, "character": _units(lines[-1], self._editor.client.encoding)}
-        edit = {"range": {"start": end, "end": end}, "newText": wanted[len(self._shown) :]}
-        uri = path.as_uri()
+        uri, n = path.as_uri(), len(self._shown)
+        end = protocol.lsp_range(Document(uri, "markdown", 0, self._shown), n, n, self._editor.client)
+        edit = {"range": end, "newText": wanted[n:]}
         has_versions = self._editor.client.has_document_changes
         document = {"textDocument": {"uri": uri, "version": None}, "edits": [edit]}
         try:
@@ -112,16 +112,11 @@ class Explanation:
             self._is_fed_by_edits = False
 
 
-def _units(text: str, encoding: str) -> int:
-    codec, width = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}[encoding]
-    return len(text.encode(codec, "surrogatepass")) // width
-
-
 def _new_file(text: str) -> Path:
     """A new file that only the user may read; the oldest ones go."""
     folder = cache_dir() / "answers"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in sorted(folder.glob("*.md"), key=lambda path: path.stat().st_mtime)[:-N_KEPT]:
+    for old in sorted(folder.glob(ANSWERS), key=lambda path: path.stat().st_mtime)[:-N_KEPT]:
         _remove(old)
     while True:
         path = folder / f"explanation-{os.getpid()}-{next(_numbers)}.md"

@@ -1,10 +1,15 @@
-"""Text that the model is still saying, on its way to the client: `$/progress` on the token of the request."""
+"""Text that the model is still saying, on its way to the client: `$/progress` on the token of the request.
+
+An editor may render it as Markdown, so it is made harmless here, before anybody hears it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
+
+from lsp_server.chat.markdown import Harmless
 
 STREAM_PERIOD_S = 0.05  # one message for all tokens in so much time
 
@@ -22,6 +27,7 @@ class Stream:
     ) -> None:
         self._tell, self._token, self._on_text = tell, token, on_text or self.report
         self._loop = asyncio.get_running_loop()
+        self._sanitizer = Harmless()
         self._unsent = ""
         self._timer: asyncio.TimerHandle | None = None
         self._send({"kind": "begin", "title": title, "cancellable": True})
@@ -37,6 +43,8 @@ class Stream:
     def end(self) -> None:
         """Send what is left, and that it is the end. Nothing is sent after it."""
         self._flush()
+        if rest := self._sanitizer.end():
+            self._on_text(rest)
         self._send({"kind": "end"})
         self._token, self._on_text = None, lambda _: None
 
@@ -51,7 +59,8 @@ class Stream:
             self._timer = None
         if self._unsent:
             unsent, self._unsent = self._unsent, ""
-            self._on_text(unsent)
+            if text := self._sanitizer.feed(unsent):
+                self._on_text(text)
 
     def _send(self, value: dict[str, Any]) -> None:
         if self._token is not None:

@@ -44,6 +44,14 @@ async def test_chat(start):
     assert streamed(editor, "t")[1] == "Hello."
 
 
+async def test_what_a_client_hears_and_gets_is_harmless(start):
+    editor = await start({"says": "Look: <img src=x> [a](command:b) `<b>`\n\n```html\n<p>\n```"})
+    wanted = "Look: \\<img src=x> [a]\\(command:b) `<b>`\n\n```html\n<p>\n```"
+    answer = await editor.request("kruk/chat", said("Hi", workDoneToken="t"))
+    assert answer.text == wanted
+    assert streamed(editor, "t")[1] == wanted
+
+
 async def test_conversations_side_by_side(start):
     """Two conversations that begin alike, in turns: nothing that was evaluated is evaluated again."""
     editor = await start({"says": "Hello."})

@@ -47,6 +47,8 @@ def test_an_answer_stands_apart_from_its_question(question):
         ("file:///c.md", "", NEW, True),
         ("file:///c", "markdown", "## You\n", True),
         ("file:///c.md", "markdown", "# A readme\n\nHow you\n", False),
+        ("file:///c.md", "markdown", "# A readme\n\n## You can\n", False),
+        ("file:///c.md", "markdown", "## You\r\nHi", True),
         ("file:///c.py", "python", "## You\n", False),
     ],
 )
