@@ -43,6 +43,7 @@ from lsp_server.chat.template import Message
 from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
 from lsp_server.model.loading import loader_for
+from lsp_server.model.states import States
 from lsp_server.model.worker import Steps
 from lsp_server.settings import read
 from lsp_server.syntax.languages import language_for
@@ -168,7 +169,7 @@ def fix(model: Model, action: Action, task: Task) -> Case:
     began = time.perf_counter()
     target = target_of(document, language, len(before) + 1, len(before) + 1)
     words = action.filled(values(target, [], f"`{task.entry_point}` has a bug.", "", None))
-    outcome = _result(edit(action, target, words)(model))
+    outcome = _result(edit(action, target, words, States(None))(model))
     ms = (time.perf_counter() - began) * 1e3
     text = apply(document.text, list(outcome.changes))
     is_sound = text.startswith(before) and text.endswith(behind)

@@ -17,15 +17,14 @@ import msgspec
 
 from lsp_server import __version__
 from lsp_server.actions.changes import Change
+from lsp_server.actions.library import BUILT_IN
 from lsp_server.text import Document, Edit, Encoding
 
 _WORD_END = re.compile(r"\w*\Z")
 
 INVOKED, AUTOMATIC = 1, 2  # InlineCompletionTriggerKind
 
-ACTION_COMMANDS = (
-    "kruk.explain", "kruk.fix", "kruk.document", "kruk.tests", "kruk.edit", "kruk.simplify", "kruk.action",
-)  # fmt: skip
+ACTION_COMMANDS = (*(f"kruk.{name}" for name in BUILT_IN), "kruk.action")
 COMMANDS = (
     *ACTION_COMMANDS, "kruk.chat", "kruk.newChat", "kruk.status", "kruk.toggle", "kruk.useModel", "kruk.accepted",
 )  # fmt: skip

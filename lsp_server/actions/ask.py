@@ -10,6 +10,7 @@ from lsp_server.chat.template import Message, tokens
 from lsp_server.errors import ModelError
 from lsp_server.model.base import CHAT, Model
 from lsp_server.model.generate import Generation, Prompt, StopRule, generate
+from lsp_server.model.states import States
 from lsp_server.model.worker import Steps
 
 LEAST_ROOM = 64  # tokens of answer that must fit behind the question
@@ -35,6 +36,7 @@ def ask(
     turns: Sequence[Message],
     n_most: int,
     on_text: OnText,
+    states: States,
     *,
     begins: str = "",
     forced: Sequence[int] = (),
@@ -44,8 +46,10 @@ def ask(
 ) -> Steps[Generation]:
     """Answer the last of the turns in at most `n_most` tokens.
 
-    `begins`: what the answer begins with, as text; `forced`: the same as token ids. Raises ModelError when the turns
-    and `n_most` tokens do not fit, or when the model holds no conversations.
+    `states`: where the evaluated prompt is looked for and kept, so that another action on the same code, or the chat
+    that was there before, need not evaluate it again. `begins`: what the answer begins with, as text; `forced`: the
+    same as token ids. Raises ModelError when the turns and `n_most` tokens do not fit, or when the model holds no
+    conversations.
     """
     prompt = tokens(model, [Message("system", SYSTEM), *turns])
     first = [*model.tokenize(begins), *forced]
@@ -60,9 +64,11 @@ def ask(
         on_text(text)
         return stop(text)
 
+    states.prepare(model, CHAT, [*prompt, *first])
     generation = yield from generate(
         model, CHAT, Prompt(tuple(prompt)), len(first) + min(n_most, room), hear, forced=first, hints=hints
     )
+    states.prepare(model, CHAT, ())  # keeps what is there: the sequence may be needed for something else
     if count:
         count.add(generation, len(first))
     return generation

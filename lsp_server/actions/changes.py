@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from lsp_server.actions.target import Target, line_end
-from lsp_server.text import Document
+from lsp_server.actions.target import Target, line_end, line_text
+from lsp_server.text import Document, unix
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,27 @@ def changes(target: Target, code: str) -> list[Change]:
 
     Lines that differ in white space at their ends only do not differ.
     """
-    document = target.document
-    first = document.line_of(target.start)
-    old = target.code.split("\n")
     new = [(target.indent + line.rstrip() if line.strip() else "") for line in code.split("\n")]
+    old = [target.indent + line if line.strip() else "" for line in target.code.split("\n")]
+    return _line_changes(target.document, target.document.line_of(target.start), old, new)
+
+
+def changes_of_all(document: Document, text: str) -> list[Change]:
+    """What to change in a document so that it has this text, line ends aside."""
+    old = [line_text(document, n) for n in range(len(document.line_starts))]
+    return _line_changes(document, 0, old, unix(text).split("\n"))
+
+
+def _line_changes(document: Document, first: int, old: list[str], new: list[str]) -> list[Change]:
+    """What to change so that the lines from `first` on, which are `old`, become `new`."""
     matcher = difflib.SequenceMatcher(
-        None, [line.rstrip() for line in old], [line[len(target.indent) :] for line in new], autojunk=False
+        None, [line.rstrip() for line in old], [line.rstrip() for line in new], autojunk=False
     )
-    found = []
-    for tag, i, j, k, m in matcher.get_opcodes():
-        if tag != "equal":
-            found.append(_change(document, first + i, first + j, new[k:m], len(old) + first))
-    return found
+    return [
+        _change(document, first + i, first + j, new[k:m], first + len(old))
+        for tag, i, j, k, m in matcher.get_opcodes()
+        if tag != "equal"
+    ]
 
 
 def apply(text: str, edits: list[Change]) -> str:

@@ -15,10 +15,11 @@ from lsp_server.actions.changes import Change
 from lsp_server.actions.edit import Outcome, problem_of
 from lsp_server.actions.languages import Comment, habits
 from lsp_server.actions.reply import fence_for
-from lsp_server.actions.target import Target, definition_named_at, line_end
+from lsp_server.actions.target import Target, definition_named_at, line_text
 from lsp_server.chat.template import Message
 from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
+from lsp_server.model.states import States
 from lsp_server.model.worker import Steps
 from lsp_server.syntax.tree import parse
 
@@ -40,7 +41,9 @@ class Place:
     before: str
 
 
-def document(target: Target, words: str, on_text: OnText = lambda _: None) -> Callable[[Model], Steps[Outcome]]:
+def document(
+    target: Target, words: str, states: States, on_text: OnText = lambda _: None
+) -> Callable[[Model], Steps[Outcome]]:
     """Make the work of documenting the target, which is one definition.
 
     Raises KrukError when it is none, has a comment already, or the language has no convention.
@@ -58,7 +61,7 @@ def document(target: Target, words: str, on_text: OnText = lambda _: None) -> Ca
         begins = fence + place.before + _opening(comment, place, target)
         watch = _End(comment, len(begins))
         generation = yield from ask(
-            model, [Message("user", words)], MAX_TOKENS, on_text, begins=begins, stop=watch, count=count
+            model, [Message("user", words)], MAX_TOKENS, on_text, states, begins=begins, stop=watch, count=count
         )
         text = _text(generation.text[len(begins) :], comment)
         if comment.begins_with_name and text:
@@ -105,8 +108,7 @@ def _header_lines(target: Target) -> int:
 
 
 def _line(target: Target, line: int) -> str:
-    document = target.document
-    return "" if line < 0 else document.text[document.line_starts[line] : line_end(document, line)]
+    return "" if line < 0 else line_text(target.document, line)
 
 
 def _is_comment(line: str, comment: Comment) -> bool:

@@ -19,6 +19,7 @@ from lsp_server.chat.markdown import fenced
 from lsp_server.chat.template import Message
 from lsp_server.model.base import Model
 from lsp_server.model.generate import Generation
+from lsp_server.model.states import States
 from lsp_server.model.worker import Steps
 from lsp_server.syntax.problems import first_problem
 
@@ -38,12 +39,12 @@ class Outcome:
 
 
 def edit(
-    action: Action, target: Target, words: str, on_text: OnText = lambda _: None
+    action: Action, target: Target, words: str, states: States, on_text: OnText = lambda _: None
 ) -> Callable[[Model], Steps[Outcome]]:
     """Make the work of an action that writes code anew. `on_text` hears the answer, on the model's thread."""
 
     def start(model: Model) -> Steps[Outcome]:
-        return (yield from _Editing(model, action, target, on_text).run(words))
+        return (yield from _Editing(model, action, target, states, on_text).run(words))
 
     return start
 
@@ -51,8 +52,9 @@ def edit(
 class _Editing:
     """One run of the work."""
 
-    def __init__(self, model: Model, action: Action, target: Target, on_text: OnText) -> None:
-        self._model, self._action, self._target, self._on_text = model, action, target, on_text
+    def __init__(self, model: Model, action: Action, target: Target, states: States, on_text: OnText) -> None:
+        self._model, self._action, self._target = model, action, target
+        self._states, self._on_text = states, on_text
         self._hints = model.tokenize(target.code)
         self._fence = fence_for(target.code)
         self._opening = f"{self._fence}{target.document.language_id}\n"
@@ -86,6 +88,7 @@ class _Editing:
             turns,
             max(MIN_TOKENS, int(len(self._hints) * GROWTH)),
             self._on_text,
+            self._states,
             begins="" if forced else self._opening + begins,
             forced=forced,
             hints=self._hints,

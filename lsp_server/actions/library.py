@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from lsp_server.actions.action import Action, read_action
 from lsp_server.errors import KrukError
 from lsp_server.paths import data_dir
 
-BUILT_IN = Path(__file__).parents[1] / "prompts" / "actions"
-ORDER = ("fix", "explain", "document", "tests", "edit", "simplify")  # as they are offered
+BUILT_IN = ("fix", "explain", "document", "tests", "edit", "simplify")  # as they are offered; each has a command
+BUILT_IN_FOLDER = Path(__file__).parents[1] / "prompts" / "actions"
 MAX_BYTES = 100_000
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def actions(roots: Iterable[Path]) -> list[Action]:
     is logged when it is read.
     """
     found: dict[str, Action] = {}
-    for folder in (data_dir() / "actions", BUILT_IN, *(root / ".kruk" / "actions" for root in roots)):
+    for folder in (data_dir() / "actions", BUILT_IN_FOLDER, *(root / ".kruk" / "actions" for root in roots)):
         for path in _files(folder):
             try:
                 status = path.stat()
@@ -40,13 +40,8 @@ def actions(roots: Iterable[Path]) -> list[Action]:
     return sorted(found.values(), key=lambda action: (_rank(action.name), action.title))
 
 
-def built_in_names() -> Sequence[str]:
-    """Names of the actions that have a command of their own."""
-    return [path.stem for path in _files(BUILT_IN)]
-
-
 def _rank(name: str) -> int:
-    return ORDER.index(name) if name in ORDER else len(ORDER)
+    return BUILT_IN.index(name) if name in BUILT_IN else len(BUILT_IN)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -113,6 +113,11 @@ def line_end(document: Document, line: int) -> int:
     return document.offset_at(line, len(document.text), "utf-32")
 
 
+def line_text(document: Document, line: int) -> str:
+    """A line without its line end."""
+    return document.text[document.line_starts[line] : line_end(document, line)]
+
+
 def _n_lines(document: Document, span: Span) -> int:
     return document.line_of(span.end) - document.line_of(span.start) + 1
 
@@ -121,7 +126,7 @@ def _target(document: Document, language: Language | None, start: int, end: int)
     first, last = document.line_of(start), document.line_of(end)
     if last > first and end == document.line_starts[last]:  # the selection ends before that line
         last -= 1
-    lines = [document.text[document.line_starts[n] : line_end(document, n)] for n in range(first, last + 1)]
+    lines = [line_text(document, n) for n in range(first, last + 1)]
     while lines and not lines[0].strip():
         lines.pop(0)
         first += 1

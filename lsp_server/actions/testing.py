@@ -19,6 +19,7 @@ from lsp_server.actions.target import Target, tree_of
 from lsp_server.chat.template import Message
 from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
+from lsp_server.model.states import States
 from lsp_server.model.worker import Steps
 from lsp_server.syntax.problems import first_problem
 
@@ -82,7 +83,7 @@ def test_file(target: Target, path: Path, root: Path | None, read: Callable[[Pat
 
 
 def write_tests(
-    target: Target, file: TestFile, words: str, on_text: OnText = lambda _: None
+    target: Target, file: TestFile, words: str, states: States, on_text: OnText = lambda _: None
 ) -> Callable[[Model], Steps[TestsOutcome]]:
     """Make the work of writing them."""
     tests = habits(target.language).tests
@@ -95,7 +96,7 @@ def write_tests(
         begins = f"{fence}{target.document.language_id}\n{shown}"
         watch = _Watch(fence, tests.each)
         generation = yield from ask(
-            model, [Message("user", words)], MAX_TOKENS, on_text, begins=begins, stop=watch, count=count
+            model, [Message("user", words)], MAX_TOKENS, on_text, states, begins=begins, stop=watch, count=count
         )
         code = code_in(generation.text)
         code = code[code.find(file.head) :] if file.head in code else code

@@ -14,14 +14,15 @@ import msgspec
 from lsp_server import protocol
 from lsp_server.actions.ability import why_not
 from lsp_server.actions.action import Action
-from lsp_server.actions.changes import Change
+from lsp_server.actions.changes import Change, changes_of_all
 from lsp_server.actions.document import document as write_comment
 from lsp_server.actions.edit import edit as write_code
 from lsp_server.actions.explain import explain
 from lsp_server.actions.library import actions
-from lsp_server.actions.target import Target, target_around, target_of
+from lsp_server.actions.target import Target, line_text, target_around, target_of
 from lsp_server.actions.testing import test_file, write_tests
 from lsp_server.actions.words import instruction_in, values
+from lsp_server.chat.markdown import harmless
 from lsp_server.completion.refusal import excluded
 from lsp_server.errors import KrukError, nearest
 from lsp_server.handlers.editor import Editor
@@ -108,12 +109,11 @@ class _Run:
             return await self._explain(words, target)
         if self.action.edits == "tests":
             return await self._test(words, target)
-        make = write_comment if self.action.edits == "comment" else None
-        outcome = await self._work(
-            lambda stream: (
-                make(target, words, stream.hear) if make else write_code(self.action, target, words, stream.hear)
-            )
-        )
+        states = self.session.conversations.states
+        if self.action.edits == "comment":
+            outcome = await self._work(lambda stream: write_comment(target, words, states, stream.hear))
+        else:
+            outcome = await self._work(lambda stream: write_code(self.action, target, words, states, stream.hear))
         if outcome.refusal:
             raise KrukError(outcome.refusal.rstrip("."))
         answer = {"tokens": outcome.count.n_tokens, "single": outcome.count.n_single}
@@ -131,7 +131,7 @@ class _Run:
             for it in diagnostics
         ]
         problems = [
-            (document.text[document.line_starts[document.line_of(start)] :].split("\n", 1)[0].strip(), it.text)
+            (line_text(document, document.line_of(start)).strip(), it.text)
             for (start, _), it in zip(spans, diagnostics, strict=True)
         ]
         if spans:
@@ -172,13 +172,13 @@ class _Run:
             await explanation.open()
         try:
             async with self.editor.progress(self.token, f"Kruk: {self.action.title}", hear) as stream:
-                generation = await self._job(explain(words, stream.hear))
+                generation = await self._job(explain(words, self.session.conversations.states, stream.hear))
             await explanation.end(has_token or not self.wanted.show)
         except BaseException:
             explanation.drop()
             raise
         return {
-            "text": generation.text.strip(),
+            "text": harmless(generation.text).strip(),
             "endedBy": generation.ended_by,
             "tokens": generation.n_tokens,
         }
@@ -189,21 +189,22 @@ class _Run:
             raise KrukError("This document is no file yet", "Save it first.")
         root, _ = protocol.home_of(self.document.uri, self.session.roots)
         file = test_file(target, path, protocol.path_of(root) if root else None, self._read)
-        outcome = await self._work(lambda stream: write_tests(target, file, words, stream.hear))
+        outcome = await self._work(
+            lambda stream: write_tests(target, file, words, self.session.conversations.states, stream.hear)
+        )
         if outcome.refusal:
             raise KrukError(outcome.refusal.rstrip("."))
-        open_one = self._open_at(file.path)
         label = f"Kruk: {self.action.title}"
         answer = {"file": file.path.as_uri(), "text": outcome.text}
+        if self._read(file.path) != file.text:
+            raise _moved(f"`{file.path.name}`")
         if file.text is None:
             edit = protocol.file_edit(file.path.as_uri(), outcome.text, self.editor.client, label)
             applied = await self._apply(edit)
         else:
+            open_one = self._open_at(file.path)
             there = open_one or Document(file.path.as_uri(), self.document.language_id, 0, file.text)
-            if there.text != file.text:
-                raise _moved()
-            changes = [Change(0, len(there.text), outcome.text)]
-            applied = await self._change(there, changes, is_open=open_one is not None)
+            applied = await self._change(there, changes_of_all(there, outcome.text), is_open=open_one is not None)
         if self.applies:
             await self.editor.show(file.path.as_uri())
         return answer | applied
@@ -213,12 +214,13 @@ class _Run:
         if document := self._open_at(path):
             return document.text
         try:
-            with path.open("rb") as file:
-                return file.read(MAX_FILE_BYTES).decode("utf-8")
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise KrukError(f"`{path}` has more than {MAX_FILE_BYTES:,} bytes", "Open it in the editor first.")
+            return path.read_bytes().decode("utf-8-sig")
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise KrukError(f"`{path}` cannot be read: {error}") from error
+            raise KrukError(f"`{path}` cannot be read: {error}", "Open it in the editor first.") from error
 
     def _open_at(self, path: Path) -> Document | None:
         documents = self.session.documents.values()
@@ -257,5 +259,5 @@ class _Run:
         return {"applied": True}
 
 
-def _moved() -> KrukError:
-    return KrukError("The document has been changed meanwhile", "Run the action again.")
+def _moved(what: str = "The document") -> KrukError:
+    return KrukError(f"{what} has been changed meanwhile", "Run the action again.")

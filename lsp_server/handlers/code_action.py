@@ -7,7 +7,7 @@ from typing import Any
 from lsp_server.actions.ability import why_not
 from lsp_server.actions.action import Action
 from lsp_server.actions.languages import habits
-from lsp_server.actions.library import built_in_names
+from lsp_server.actions.library import BUILT_IN
 from lsp_server.chat.document import is_chat
 from lsp_server.handlers import actions, chat
 from lsp_server.handlers.actions import is_secret, known_actions, language_of
@@ -24,8 +24,9 @@ def code_actions(session: Session, client: Client, params: CodeActionParams) -> 
     if document is None or is_secret(session, document):
         return []
     chat.look_at(session, Focus(document.uri, params.range, params.context.diagnostics))
+    is_chat_wanted = _is_wanted("kruk.chat", params.context.only)
     if is_chat(document):
-        return [_chat_action("Send", "kruk.chat", client, document)]
+        return [_chat_action("Send", "kruk.chat", client, document)] if is_chat_wanted else []
     language = language_of(document)
     has_selection = params.range.start != params.range.end
     found = []
@@ -34,7 +35,7 @@ def code_actions(session: Session, client: Client, params: CodeActionParams) -> 
             action.kind, params.context.only
         ):
             found.append(_code_action(session, client, action, document, params))
-    if _is_wanted("kruk.chat", params.context.only):
+    if is_chat_wanted:
         found.append(_chat_action("Chat about this", "kruk.newChat", client, document, params.range))
     return found
 
@@ -86,7 +87,7 @@ def _code_action(
         "diagnostics": params.context.diagnostics if is_fix else [],
     }
     name = f"kruk.{action.name}"
-    if action.name not in built_in_names():
+    if action.name not in BUILT_IN:
         name = "kruk.action"
         argument["action"] = action.name
     title = f"Kruk: {action.title}"

@@ -7,6 +7,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from lsp_server.chat.markdown import harmless
 from lsp_server.text import Document, Edit
 from tests.e2e.conftest import URI
 
@@ -341,13 +342,41 @@ async def test_tests_are_added_to_a_file_that_is_there(desk, tmp_path):
     assert text.startswith("import pytest\nfrom calc import add\nimport sys\n\n\ndef test_a():")
     assert text.endswith("    assert sys\n\n\ndef test_add():\n    with pytest.raises(TypeError):\n        add()\n")
     assert it.created == [] and there.read_text().startswith("import sys")
+    new = [edit.new_text for edit in it.edits[0].document_changes[0].edits]
+    assert not any("def test_a(" in text for text in new)  # what was there is not written again
+
+
+async def test_tests_are_not_written_into_a_file_that_has_changed_meanwhile(desk, tmp_path):
+    source, there = tmp_path / "calc.py", tmp_path / "test_calc.py"
+    source.write_text(PY)
+    it = await desk({"says": "```python\nfrom calc import add\n\n\ndef test_add():\n    assert add\n```"})
+    it.open(PY, source.as_uri())
+    await it.editor.request("fake/close")
+    running = asyncio.ensure_future(it.command("kruk.tests", {"uri": source.as_uri(), "range": _at(4, 8)}))
+    while not await it.editor.request("fake/waiting"):
+        await asyncio.sleep(0.01)
+    there.write_text("import sys\n")
+    await it.editor.request("fake/open")
+    answer = await asyncio.wait_for(running, 30)
+    assert "test_calc.py" in answer["reason"] and "changed meanwhile" in answer["reason"]
+    assert it.edits == [] and there.read_text() == "import sys\n"
+
+
+async def test_a_test_file_that_is_too_long_is_left_alone(desk, tmp_path):
+    source, there = tmp_path / "calc.py", tmp_path / "test_calc.py"
+    source.write_text(PY)
+    there.write_text("# long\n" * 200_000)
+    it = await desk()
+    it.open(PY, source.as_uri())
+    answer = await it.command("kruk.tests", {"uri": source.as_uri(), "range": _at(4, 8)})
+    assert "test_calc.py" in answer["reason"] and "Open it in the editor" in answer["reason"]
 
 
 async def test_an_explanation_fills_a_document_while_it_streams(desk):
     it = await desk({"says": WORDS})
     it.open(PY)
     answer = await it.run("Kruk: Explain", (4, 8))
-    assert answer["text"] == WORDS.strip()
+    assert answer["text"] == harmless(WORDS).strip()
     (uri,) = it.shown
     text = it.texts[uri]
     assert text.startswith("# Explain: add\n\nIt subtracts **b** from a.")
@@ -375,6 +404,18 @@ async def test_a_client_that_reads_the_stream_is_shown_nothing(desk):
     it.open(PY)
     answer = await it.command("kruk.explain", {"uri": URI, "show": False}, work_done_token="t")
     assert answer["text"] == "It adds." and it.shown == []
+
+
+async def test_actions_on_the_same_code_do_not_evaluate_it_again(desk):
+    """With a chat in between, which takes the sequence."""
+    it = await desk({"says": "It adds."})
+    it.open(PY)
+    await it.command("kruk.explain", {"uri": URI, "range": _at(4, 8)})
+    question = {"messages": [{"role": "user", "content": "Something else. " * 50}]}
+    first = await it.editor.request("kruk/chat", question)
+    await it.command("kruk.explain", {"uri": URI, "range": _at(4, 8)})
+    again = await it.editor.request("kruk/chat", question)
+    assert again.reusedTokens > first.reusedTokens + 500
 
 
 @pytest.mark.parametrize("name", ["explain", "fix", "document", "tests", "simplify"])
