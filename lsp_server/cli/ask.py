@@ -115,7 +115,7 @@ def _listen(
         if isinstance(news, str):
             printer.hear(printable(news))
         elif note := note_of(news, problems):
-            printer.note(note)
+            printer.note(printable(note))
 
 
 # -- what is shown to the model ---------------------------------------------------------------------------
