@@ -97,7 +97,7 @@ def _python() -> Finding:
 
 def _llama() -> Finding:
     """Load llama.cpp in a process of its own: a build for another processor ends with an illegal instruction."""
-    code = "from lsp_server.model import llama; print(llama.build_info())"
+    code = "from lsp_server.model.llama_library import build_info; print(build_info())"
     path = os.pathsep.join(entry for entry in sys.path if entry)
     run = subprocess.run(
         [sys.executable, "-c", code],

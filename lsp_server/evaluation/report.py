@@ -16,8 +16,9 @@ from lsp_server.evaluation.summary import ALL, Comparison, Figure, Row, compare,
 TITLES = {**KINDS, ALL: "all"}
 _NOTE = (
     "In brackets: what holds the figure with 95 % confidence. First line: of the holes, how many got exactly the "
-    "missing first line. Alike: how much of the missing text and the suggestion match. Parses: the file has no more "
-    "syntax errors than before. Each hole is the first question in its file. "
+    "missing first line. Alike: how much of the missing text and the suggestion match. Parses: of the suggestions, "
+    "how many leave no more syntax errors than the file had. Repeats: how many say again what stands behind them. "
+    "Each hole is the first question in its file. "
     "Cross-file: uses what only another file defines; hard: and what the file names nowhere else."
 )
 
@@ -124,11 +125,12 @@ def _by_kind(measured: Measured, seed: str) -> Sheet:
             *labels(TITLES[row.kind], row.language, row.configuration),
             str(row.n),
             *(_percent(it) for it in (row.exact, row.similarity, row.parses)),
+            str(row.n_repeats),
             *(_seconds(it) for it in (row.p50_ms, row.p95_ms)),
         )
         for row in _worth_showing(rows(measured, seed))
     ]
-    header = (*labels("hole", "language", "model"), "n", "first line %", "alike %", "parses %")
+    header = (*labels("hole", "language", "model"), "n", "first line %", "alike %", "parses %", "repeats")
     n_labels = 1 + has_several + has_languages
     return Sheet("By kind of hole", n_labels, (*header, "p50 s", "p95 s"), lines)
 
@@ -179,6 +181,7 @@ def _case(measured: Measured, name: str, case: Case, with_code: bool) -> dict[st
         "configuration": name,
         "ms": round(case.ms, 2),
         "reason": case.reason,
+        "confidence": case.confidence,
         **asdict(case.score),
     }
     code = {"place": hole.name, "symbol": hole.symbol, "wanted": hole.middle, "text": case.text}

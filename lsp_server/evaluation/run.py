@@ -24,13 +24,17 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Case:
-    """One suggestion for the hole of this number. `reason` says why there is none."""
+    """One suggestion for the hole of this number. `reason` says why there is none.
+
+    `confidence`: the probability of its first line, from 0 to 1, also of one that was kept back; None without any.
+    """
 
     hole: int
     text: str
     ms: float
     reason: str | None
     score: Score
+    confidence: float | None = None
 
 
 @dataclass
@@ -85,4 +89,5 @@ def _ask(editor: Editor, project: Project, hole: Hole, number: int, rest_s: floa
         reply = editor.request()
         editor.leave()
     reason = None if reply.text else reply.trace.get("reason") or "no reason given"
-    return Case(number, reply.text, reply.ms, reason, score(hole, reply.text))
+    sure = next((room["confidence"] for room in reply.trace["rooms"] if "confidence" in room), None)
+    return Case(number, reply.text, reply.ms, reason, score(hole, reply.text), sure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from lsp_server.evaluation.figures import edit_similarity
@@ -16,23 +17,27 @@ class Score:
     Attributes:
         exact: Whether its first line is the missing one, white space around it aside.
         similarity: How alike it and the missing text are, from 0 to 1.
-        parses: Whether the file with it has no more syntax errors than it had; None where Kruk knows no grammar.
+        parses: Whether the file with it has no more syntax errors than it had; None where nothing was suggested, or
+            Kruk knows no grammar.
+        repeats: Whether it ends with the rest of the cursor's line, or the line below, and what was missing does not.
     """
 
     exact: bool
     similarity: float
     parses: bool | None
+    repeats: bool = False
 
 
 def score(hole: Hole, text: str) -> Score:
     """Judge what was suggested for a hole; nothing ("") is neither exact nor alike."""
     text = fitted(text, hole.middle)
     parses = None
-    if language := hole.language:
+    if text and (language := hole.language):
         n_before = parse(hole.prefix + hole.middle + hole.suffix, language).n_errors
         parses = parse(hole.prefix + text + hole.suffix, language).n_errors <= n_before
     exact = first_line(text) == first_line(hole.middle)
-    return Score(exact, edit_similarity(text.strip(), hole.middle.strip()), parses)
+    repeated = _repeats(hole, text) and not _repeats(hole, hole.middle)
+    return Score(exact, edit_similarity(text.strip(), hole.middle.strip()), parses, repeated)
 
 
 def fitted(text: str, middle: str) -> str:
@@ -41,3 +46,17 @@ def fitted(text: str, middle: str) -> str:
         return text
     body = text.lstrip("\n")
     return text[: len(text) - len(body)] + body.split("\n", 1)[0]
+
+
+def _repeats(hole: Hole, text: str) -> bool:
+    rest, _, below = hole.suffix.partition("\n")
+    if _tells(rest):
+        return text.rstrip().endswith(rest.strip())
+    last = (hole.prefix.rpartition("\n")[2] + text).rstrip().rpartition("\n")[2].strip()
+    following = next((line.strip() for line in below.split("\n") if line.strip()), "")
+    return _tells(last) and last == following
+
+
+def _tells(line: str) -> bool:
+    """Whether a line is more than brackets, of which many are alike."""
+    return re.search(r"\w\w", line) is not None

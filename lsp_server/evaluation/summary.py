@@ -34,6 +34,7 @@ class Row:
     exact: Figure
     similarity: Figure
     parses: Figure
+    n_repeats: int
     p50_ms: Figure
     p95_ms: Figure
 
@@ -148,6 +149,7 @@ def _row(kind: str, language: str, name: str, cases: Sequence[Case], seed: str) 
         _share([case.score.exact for case in cases]),
         Figure(mean(similarities), bootstrap(similarities, seed)),
         _share(parses),
+        sum(case.score.repeats for case in cases),
         _time(times, 0.5, seed),
         _time(times, 0.95, seed),
     )

@@ -140,7 +140,7 @@ class Model(Protocol):
         """Whether this token ends the output: end of text, of turn, or any token of the FIM format."""
 
     def evaluate(self, sequence: int, token_ids: Sequence[int], n_logits: int = 1) -> Evaluation:
-        """Make `sequence` hold exactly `token_ids` and have the logits of the last `n_logits`. Raises Aborted."""
+        """Make `sequence` begin with `token_ids` and have the logits of the last `n_logits`. Raises Aborted."""
 
     def n_missing(self, sequence: int, token_ids: Sequence[int]) -> int:
         """How many tokens `evaluate` would have to evaluate."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 WIDTHS = (1, 2, 4, 8)  # tokens in one batch: the newest, and the drafted ones
 MATCHED = (16, 8, 4, 2, 1)  # newest tokens that must occur where the draft is found; more are trusted more
-LEAST_GAIN = 1.05  # tokens a drafting batch must give for each that its time would give one by one
+LEAST_GAIN = 1.15  # tokens a drafting batch must give for each that its time would give one by one
 FORGET_AFTER = 200  # tested tokens: what was right long ago counts less and less
-RISING, FALLING = 0.1, 0.5  # weight of a new cost: a busy neighbour makes it rise, nothing makes it fall wrongly
+RISING, FALLING = 0.03, 0.5  # weight of a new cost: it is what a width takes undisturbed
 TRY_EVERY, TRY_WIDTH = 32, 4  # drafts that would not pay are tried so often, lest an old cost is believed for ever
 WORTH_TRYING = 0.6  # share of right tokens; with fewer a draft pays at hardly any cost
 _ITEM = array("i").itemsize

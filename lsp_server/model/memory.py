@@ -16,6 +16,7 @@ from lsp_server.model.registry import LocatedModel
 
 KV_BYTES_PER_VALUE = 2  # f16
 N_OUTPUTS, N_UBATCH = 16, 64  # as model/llama.py asks for them
+ROWS_BYTES = 24 << 20  # logits that model/rows.py keeps
 BASE_BYTES = 90 << 20  # Python, NumPy, llama.cpp itself, and the table of token bytes
 RESERVE_BYTES = 256 << 20  # left to everybody else
 
@@ -37,13 +38,14 @@ class Need:
 def estimate(header: GgufHeader, n_ctx: int) -> Need:
     """Estimate from the file's header: the weights' bytes, the KV cache at f16, and llama.cpp's buffers.
 
-    The compute buffer is that of `N_UBATCH` tokens (activations, attention scores) and `N_OUTPUTS` logits.
+    The compute buffer is that of `N_UBATCH` tokens (activations, attention scores) and `N_OUTPUTS` logits, and
+    logits that are kept.
     """
     heads = header.head_counts_kv
     kv = n_ctx * sum(heads) * (header.key_length + header.value_length) * KV_BYTES_PER_VALUE
     activations = N_UBATCH * header.n_embd * 4 * 12
     scores = N_UBATCH * n_ctx * 4
-    return Need(header.size_bytes, kv, N_OUTPUTS * header.n_vocab * 4 + activations + scores)
+    return Need(header.size_bytes, kv, N_OUTPUTS * header.n_vocab * 4 + activations + scores + ROWS_BYTES)
 
 
 def available_bytes() -> int:

@@ -3,7 +3,6 @@
 import asyncio
 import random
 
-import numpy as np
 import pytest
 
 from lsp_server import settings
@@ -14,11 +13,10 @@ from lsp_server.completion.memory import Memory
 from lsp_server.completion.pipeline import complete
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace
-from lsp_server.model import memory as needs
-from lsp_server.model import registry
 from lsp_server.model.base import BRANCH, COMPLETION, NEAR, SPARE
 from lsp_server.model.worker import Urgency, Worker, persist
 from lsp_server.text import Document
+from tests.model.engine import divergence, forget_logits, load
 
 pytestmark = pytest.mark.model
 
@@ -30,24 +28,16 @@ FRESH = SPARE  # the sequence that is compared with; what it held itself is chec
 
 @pytest.fixture(scope="module")
 def worker(default_model):
-    from lsp_server.model import llama
-
     worker = Worker(lambda _: None)
-    located = registry.locate(str(default_model))
-    worker.load(lambda tell, keep_on: llama.load(located, 1024, needs.default_threads(), tell, keep_on))
+    worker.load(lambda tell, keep_on: load(default_model, 1024))
     yield worker
     worker.close()
 
 
-def divergence(p_logits, q_logits):
-    """KL divergence in nats between two rows of logits."""
-    p, q = (row.astype(np.float64) - row.max() for row in (p_logits, q_logits))
-    p, q = (row - np.log(np.exp(row).sum()) for row in (p, q))
-    return float((np.exp(p) * (p - q)).sum())
-
-
 def compare(sequence):
     """Make a job: how far reused logits are from fresh ones, and how far fresh ones are from each other.
+
+    Reused are those that a request would get, which may be remembered, and those of the KV cache itself.
 
     A batch of another size rounds otherwise, so the same tokens evaluated in pieces of several sizes give the
     measure of what is rounding; a wrong cell is no matter of rounding.
@@ -58,14 +48,17 @@ def compare(sequence):
         if len(held) < 2:
             return None
         yield from persist(lambda: model.evaluate(sequence, held))
-        reused = model.logits().copy()
+        reused = [model.logits().copy()]
+        forget_logits(model)
+        yield from persist(lambda: model.evaluate(sequence, held))
+        reused.append(model.logits().copy())
         fresh = []
         for size in PIECES:
             yield from persist(lambda: model.evaluate(FRESH, [held[0] + 1]))
             for end in [*range(size, len(held) - 1, size), len(held) - 1, len(held)]:
                 yield from persist(lambda end=end: model.evaluate(FRESH, held[:end]))
             fresh.append(model.logits().copy())
-        distance = min(divergence(row, reused) for row in fresh)
+        distance = max(min(divergence(row, one) for row in fresh) for one in reused)
         return distance, max(divergence(p, q) for p in fresh for q in fresh)
 
     return start
@@ -82,7 +75,7 @@ async def test_a_wrong_cell_is_told_from_rounding(worker):
         other = model.tokenize("def sub(first, second):\n    return first -")
         yield from persist(lambda: model.evaluate(COMPLETION, other))
         model._held[COMPLETION][:] = ids  # what a broken mirror would be
-        model._logits_of = None
+        forget_logits(model)
 
     await asyncio.wrap_future(worker.submit(Urgency.CHAT, spoil))
     assert not is_rounding(*await asyncio.wrap_future(worker.submit(Urgency.CHAT, compare(COMPLETION))))

@@ -5,7 +5,6 @@ import random
 import threading
 import time
 
-import numpy as np
 import pytest
 
 from lsp_server.chat.template import Message, tokens
@@ -14,48 +13,17 @@ from lsp_server.errors import ModelError
 from lsp_server.model import memory, registry
 from lsp_server.model.base import CHAT, COMPLETION, Aborted
 from lsp_server.model.generate import Prompt, generate, heal
-from tests.conftest import real_model, run
+from tests.conftest import run
+from tests.model.engine import divergence
 
 pytestmark = pytest.mark.model
 
 N_CTX = 2048
 
 
-def load(path):
-    from lsp_server.model import llama
-
-    return llama.load(registry.locate(str(path)), N_CTX, memory.default_threads(), lambda _: None, lambda: True)
-
-
-@pytest.fixture(scope="module")
-def qwen(default_model):
-    model = load(default_model)
-    yield model
-    model.close()
-
-
-@pytest.fixture(scope="module")
-def smollm():
-    model = load(real_model("smollm2-135m-instruct"))
-    yield model
-    model.close()
-
-
 def line(model, head, tail, suffix, **kwargs):
     prompt = build(model, Parts(head, tail, suffix), 64)
     return run(generate(model, COMPLETION, prompt, 48, lambda piece: "\n" in piece, **kwargs)).text.split("\n")[0]
-
-
-def divergence(p_logits, q_logits):
-    """KL divergence in nats between two rows of logits."""
-
-    def log_softmax(row):
-        row = row.astype(np.float64)
-        row = row - row.max()
-        return row - np.log(np.exp(row).sum())
-
-    p, q = log_softmax(p_logits), log_softmax(q_logits)
-    return float((np.exp(p) * (p - q)).sum())
 
 
 def test_the_reused_cache_gives_what_a_fresh_evaluation_gives(qwen):
@@ -89,6 +57,16 @@ def test_typing_evaluates_only_what_is_new(qwen):
         prompt = build(qwen, Parts(head, "def add(a, b):\n    " + typed, suffix), 64)
         evaluated.append(run(generate(qwen, COMPLETION, prompt, 1, lambda _: False)).evaluation.n_evaluated)
     assert max(evaluated[1:]) <= 3
+
+
+def test_typing_against_a_suggestion_evaluates_nothing_before_its_first_token(qwen):
+    """The logits of the place are remembered, also when another sequence was evaluated meanwhile."""
+    head = "def add(first, second):\n    result = first + second\n"
+    first = run(generate(qwen, COMPLETION, build(qwen, Parts(head, "    ret", "\n"), 64), 8, lambda _: False))
+    qwen.evaluate(CHAT, qwen.tokenize("The capital of France is"))
+    again = run(generate(qwen, COMPLETION, build(qwen, Parts(head, "    re", "\n"), 64), 8, lambda _: False))
+    assert again.evaluation.n_evaluated == 0
+    assert "re" + again.text == "ret" + first.text
 
 
 def test_an_abort_keeps_finished_work_and_is_quick(qwen):
@@ -163,13 +141,14 @@ def test_memory_is_estimated_within_a_tenth(default_model):
 
     code = (
         "import sys, psutil\n"
-        "from tests.model.test_real import load\n"
-        "m = load(sys.argv[1]); m.evaluate(0, m.tokenize('x = 1\\n' * 200))\n"
+        "from tests.model.engine import load\n"
+        "m = load(sys.argv[1], int(sys.argv[2])); ids = m.tokenize('x = 1\\n' * 200)\n"
+        "for n in range(len(ids) - 50, len(ids)): m.evaluate(0, ids[:n]); m.logits()\n"
         "print(psutil.Process().memory_info().rss)"
     )
     path = os.pathsep.join(entry for entry in sys.path if entry)
     run = subprocess.run(
-        [sys.executable, "-c", code, str(default_model)],
+        [sys.executable, "-c", code, str(default_model), str(N_CTX)],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": path},

@@ -2,38 +2,17 @@
 
 import pytest
 
-from lsp_server.model import memory, registry
 from lsp_server.model.base import BRANCH, CHAT, COMPLETION, SavedState
 from lsp_server.model.states import States
 from lsp_server.paths import CacheFolder
 from tests.conftest import real_model, run
-from tests.model.test_real import divergence
+from tests.model.engine import divergence, forget_logits, load
 
 pytestmark = pytest.mark.model
 
 TEXT = "".join(f"def f{i}(a, b):\n    return a * {i} + b\n\n\n" for i in range(40))
 OTHER = "The quick brown fox jumps over the lazy dog. " * 20
 N_CTX, N_IDS = 512, 200
-
-
-def load(path, n_ctx=N_CTX):
-    from lsp_server.model import llama
-
-    return llama.load(registry.locate(str(path)), n_ctx, memory.default_threads(), lambda _: None, lambda: True)
-
-
-@pytest.fixture(scope="module")
-def qwen(default_model):
-    model = load(default_model)
-    yield model
-    model.close()
-
-
-@pytest.fixture(scope="module")
-def smollm():
-    model = load(real_model("smollm2-135m-instruct"))
-    yield model
-    model.close()
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +42,7 @@ def fresh(model, ids):
 
 def divergence_now(model, ids, expected):
     """How far the logits after `ids` are from those expected, when one token at most had to be evaluated."""
+    forget_logits(model)
     assert model.evaluate(COMPLETION, ids).n_evaluated == 1
     return divergence(expected, model.logits().copy())
 

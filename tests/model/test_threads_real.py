@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 
-from lsp_server.model import memory, registry
+from lsp_server.model import memory
 from lsp_server.model.base import COMPLETION
+from tests.model.engine import load
 
 pytestmark = pytest.mark.model
 
 
 def test_threads_are_chosen_and_changed_while_evaluating(default_model, home):
-    from lsp_server.model import llama
-
-    located = registry.locate(str(default_model))
-    model = llama.load(located, 512, 0, lambda _: None, lambda: True)
+    model = load(default_model, 512, n_threads=0)
     try:
         assert 1 <= model.info.n_threads <= memory.default_threads()
         ids = model.tokenize("def add(a, b):\n    return a + b\n" * 3)

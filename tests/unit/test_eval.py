@@ -142,11 +142,23 @@ def test_no_sources(tmp_path: Path, wanted: set[str]) -> None:
         Project(tmp_path / "gone", tmp_path / "copy2")
 
 
+def test_repetition_of_what_stands_behind_the_hole() -> None:
+    hole = Hole("h", "a.py", "python", "    ", "first = 1", "\n    second = 2\n")
+    assert score(hole, "first = 1\n    second = 2").repeats is False  # of a hole of one line the first line counts
+    assert score(hole, "second = 2").repeats
+    assert not score(hole, "third = 3").repeats
+    rest = Hole("h", "a.py", "python", "call(", "a", ", second)\n")
+    assert score(rest, "a, second)").repeats
+    assert not score(rest, "a").repeats
+    true = Hole("h", "a.py", "python", "    ", "again()", "\n    again()\n")
+    assert not score(true, "again()").repeats
+
+
 def test_score() -> None:
     line = Hole("h", "a.py", "python", "def f(a):\n    ", "return (a)", "\n")
     assert score(line, "return (a)\nb = 1") == Score(True, 1.0, True)
     assert score(line, "return (a").parses is False
-    assert score(line, "") == Score(False, 0.0, True)
+    assert score(line, "") == Score(False, 0.0, None)
     block = Hole("h", "a.py", "python", "def f(a):\n    ", "b = a\n    return b", "\n")
     partly = score(block, "b = a\n    return a")
     assert partly.exact
