@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from lsp_server.capabilities import Client, initialize_result, read_client
 from lsp_server.completion import recall
 from lsp_server.completion.recall import Recall
 from lsp_server.handlers import chat, code_action, commands, configuration, inline_completion, status, sync
@@ -30,7 +31,6 @@ from lsp_server.paths import CacheFolder
 from lsp_server.protocol import (
     CancelProgressParams,
     ChatParams,
-    Client,
     CodeActionParams,
     CompletionParams,
     DidChangeConfigurationParams,
@@ -43,8 +43,6 @@ from lsp_server.protocol import (
     ExecuteCommandParams,
     InitializeParams,
     InlineCompletionParams,
-    initialize_result,
-    read_client,
 )
 from lsp_server.session import INITIALIZED_WITH, STARTED_WITH, LoaderFor, Session
 

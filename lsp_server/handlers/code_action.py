@@ -8,11 +8,12 @@ from lsp_server.actions.ability import why_not
 from lsp_server.actions.action import Action
 from lsp_server.actions.languages import habits
 from lsp_server.actions.library import BUILT_IN
+from lsp_server.capabilities import LLM_GENERATED, Client
 from lsp_server.chat.document import is_chat
 from lsp_server.handlers import actions, chat
 from lsp_server.handlers.actions import is_secret, known_actions, language_of
 from lsp_server.handlers.editor import Editor
-from lsp_server.protocol import LLM_GENERATED, Client, CodeActionParams, Focus, Range
+from lsp_server.protocol import CodeActionParams, Focus, Range
 from lsp_server.session import Session
 from lsp_server.syntax.languages import Language
 from lsp_server.text import Document

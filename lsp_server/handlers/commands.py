@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from lsp_server.capabilities import ACTION_COMMANDS, COMMANDS
 from lsp_server.errors import KrukError, nearest
 from lsp_server.handlers import actions, chat, status
 from lsp_server.handlers.editor import Editor
 from lsp_server.jsonrpc import INVALID_PARAMS, RpcError
 from lsp_server.model import registry
-from lsp_server.protocol import ACTION_COMMANDS, COMMANDS, ExecuteCommandParams
+from lsp_server.protocol import ExecuteCommandParams
 from lsp_server.session import Session
 
 

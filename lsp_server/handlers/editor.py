@@ -9,10 +9,11 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from lsp_server.capabilities import Client
 from lsp_server.errors import KrukError
 from lsp_server.handlers.stream import Stream
 from lsp_server.jsonrpc import Connection, RpcError
-from lsp_server.protocol import CancelProgressParams, Client
+from lsp_server.protocol import CancelProgressParams
 
 PATIENCE_S = 2.0  # for the answer to what an editor should answer at once
 

@@ -19,10 +19,10 @@ from lsp_server.actions.target import target_around, target_of
 from lsp_server.actions.testing import MAX_TESTS, write_tests
 from lsp_server.actions.testing import test_file as place_tests
 from lsp_server.actions.words import instruction_in, values
+from lsp_server.capabilities import ACTION_COMMANDS
 from lsp_server.errors import KrukError
 from lsp_server.model.fake import FakeModel, saying
 from lsp_server.model.states import States
-from lsp_server.protocol import ACTION_COMMANDS
 from lsp_server.syntax.languages import language_for
 from lsp_server.syntax.tree import parse
 from lsp_server.text import Document
