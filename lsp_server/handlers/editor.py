@@ -40,10 +40,14 @@ class Editor:
         """Show a sentence to the user."""
         self.tell("window/showMessage", {"type": kind, "message": f"Kruk: {text}"})
 
-    async def apply(self, edit: dict[str, Any], label: str) -> None:
-        """Have an edit applied. Raises KrukError when it is not."""
+    async def apply(self, edit: dict[str, Any], label: str = "") -> None:
+        """Have an edit applied. Raises KrukError when it is not.
+
+        Without a label for the many edits that text streams in by: Neovim shows each label as a message.
+        """
+        params = {"label": label, "edit": edit} if label else {"edit": edit}
         try:
-            answer = await self._connection.request("workspace/applyEdit", {"label": label, "edit": edit})
+            answer = await self._connection.request("workspace/applyEdit", params)
         except RpcError as error:
             raise KrukError(f"The editor did not apply the edit: {error.message}", "Run it again.") from error
         if not (isinstance(answer, dict) and answer.get("applied")):

@@ -104,9 +104,7 @@ class Explanation:
         has_versions = self._editor.client.has_document_changes
         document = {"textDocument": {"uri": uri, "version": None}, "edits": [edit]}
         try:
-            await self._editor.apply(
-                {"documentChanges": [document]} if has_versions else {"changes": {uri: [edit]}}, "Kruk"
-            )
+            await self._editor.apply({"documentChanges": [document]} if has_versions else {"changes": {uri: [edit]}})
         except KrukError as error:
             log.info("an explanation is written to its file: %s", error)
             self._is_fed_by_edits = False

@@ -110,7 +110,7 @@ class Tail:
             change: dict[str, object] = {"documentChanges": [{"textDocument": identifier, "edits": [edit]}]}
         else:
             change = {"changes": {self._uri: [edit]}}
-        await self._editor.apply(change, "Chat")
+        await self._editor.apply(change)
 
     def _place(self, document: Document) -> tuple[int, int]:
         """Where the text ends that is not line ends, and where the line ends end that were written."""

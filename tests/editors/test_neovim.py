@@ -199,10 +199,13 @@ def test_an_explanation_opens_and_fills(editor: Editor, project: Path) -> None:
     editor.until_ready()
     editor.api.current.buffer[:] = ["def add(a, b):", "    return a + b"]
     editor.api.command("1,2Kruk explain")
-    said = "for _, b in ipairs(vim.api.nvim_list_bufs()) do if vim.api.nvim_buf_get_name(b):find('explanation') then "
+    said = (
+        "for _, b in ipairs(vim.api.nvim_list_bufs()) do if vim.api.nvim_buf_get_name(b):find('/explanation%-') then "
+    )
     said += "return table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false), '\\n') end end return ''"
     until(lambda: len(editor.lua(said)) > 100, "an explanation", 60)
     assert editor.lua(said).startswith("# Explain: add\n\n")
+    assert "Workspace edit" not in editor.messages()  # not one for each piece
 
 
 def test_a_chat_document_is_answered_in_place(editor: Editor, project: Path) -> None:
