@@ -109,5 +109,6 @@ def read_trace(text: str, took_ms: float, trace: dict[str, Any]) -> Answer:
     until_engine_ms = None
     if "queue" in rooms:
         until_engine_ms = sum(room["ms"] for room in trace["rooms"][: list(rooms).index("queue") + 1])
-    waited = "model" in rooms or "joined" in rooms
+    model = rooms.get("model", {})  # what was evaluated ahead of time costs nothing to say again
+    waited = "joined" in rooms or model.get("evaluatedTokens", 0) + model.get("evaluations", 0) > 0
     return Answer(text, took_ms, n_evaluated, outside_ms, reason, waited, until_engine_ms)

@@ -30,6 +30,7 @@ from figures import Panel, Row
 
 from lsp_server.model import llama, registry
 from lsp_server.model.base import COMPLETION, MAX_LOGITS, NEAR, Aborted
+from lsp_server.model.llama_library import build_info
 from lsp_server.model.memory import default_threads
 
 N_CTX = 4096
@@ -94,7 +95,7 @@ def main() -> int:
             benchmark="engine",
             model=arguments.model.name,
             threads=arguments.threads,
-            build=llama.build_info(),
+            build=build_info(),
             values=measured.values,
         )
     return code

@@ -16,6 +16,7 @@ from lsp_server import power
 from lsp_server import settings as settings_module
 from lsp_server.chat.conversation import Conversations
 from lsp_server.completion import idle
+from lsp_server.completion.confidence import too_low
 from lsp_server.completion.job import Flight
 from lsp_server.completion.memory import Memory
 from lsp_server.completion.pipeline import complete
@@ -33,6 +34,7 @@ STARTED_WITH, INITIALIZED_WITH, CONFIGURED_WITH, CHOSEN = range(4)  # where sett
 JOIN_PERIOD_S = 0.01
 KEEP_AFTER_S = 60.0  # of rest: a state that has changed is some 12 MB to write
 LINGER_S = 0.3  # so long a cancelled completion goes on, behind everything that somebody waits for
+DOUBT_S = 2.0  # so long one that will not be shown: what is typed may make it likely
 
 LoaderFor: TypeAlias = Callable[[Settings], Loader]
 
@@ -186,18 +188,31 @@ class Session:
         return text
 
     async def _wait_for(self, run: Run) -> str:
-        """Wait for a run. When the waiter is cancelled it goes on for a moment: the next key stroke may join it."""
+        """Wait for a run, until it is clear that what it says will not be shown.
+
+        Then, and when the waiter is cancelled, it goes on for a while: the next key stroke may join it.
+        """
         run.n_waiting += 1
         try:
-            return await asyncio.shield(run.task)
+            ends: set[asyncio.Future[Any]] = {run.task, asyncio.wrap_future(run.flight.doubt)}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if run.task.done():
+                return run.task.result()
+            run.flight.leave(too_low(run.flight.doubt.result(), self.settings.completion.min_confidence))
+            self._let_go(run, DOUBT_S)
+            return ""
         except asyncio.CancelledError:
             run.flight.leave()
-            if run.flight.job:
-                self.worker.set_urgency(run.flight.job, Urgency.PREFETCH)
-            asyncio.get_running_loop().call_later(LINGER_S, run.cancel_unless_waited_for)
+            self._let_go(run, LINGER_S)
             raise
         finally:
             run.n_waiting -= 1
+
+    def _let_go(self, run: Run, linger_s: float) -> None:
+        """Let a run go on, behind everything that somebody waits for, and stop it after a while."""
+        if run.flight.job:
+            self.worker.set_urgency(run.flight.job, Urgency.PREFETCH)
+        asyncio.get_running_loop().call_later(linger_s, run.cancel_unless_waited_for)
 
     def _start(self, request: CompletionRequest, trace: Trace) -> Run:
         flight = Flight(request, trace)

@@ -51,7 +51,7 @@ OPTIONS = (
     Option("completion.enabled", True, "Suggest completions."),
     Option(
         "completion.debounceMs",
-        20,
+        0,
         "Milliseconds of rest after a keystroke before an automatic suggestion is worked on.",
         minimum=0,
         maximum=5000,

@@ -43,6 +43,13 @@ def confidence(of: Sequence[Doubt], n_typed: int = 0) -> float:
     return math.exp(sum(doubt.logprob for doubt in of if doubt.end > n_typed))
 
 
+def too_low(sure: float, least: float) -> str:
+    """Say why a suggestion is kept back."""
+    return (
+        f"the model is not sure enough: {sure:.1%} for the line, and `kruk.completion.minConfidence` is {least:.0%}"
+    )
+
+
 def sure_lines(generation: Generation, least: float) -> str:
     """The text up to the first line, after the first one with something on it, that is less likely than `least`."""
     text, steps = generation.text, iter(zip(generation.steps, generation.ends, strict=True))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lsp_server.completion import prompt as prompts
+from lsp_server.completion.confidence import confidence, doubts
 from lsp_server.completion.prompt import Parts
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.stop import stop_rule
@@ -38,6 +39,7 @@ class Task:
     view: View
     n_most: int
     hint: str = ""  # a text that the output may repeat
+    least: float = 0.0  # a first line less probable is kept back
 
     @property
     def language(self) -> Language | None:
@@ -59,18 +61,22 @@ class Outcome:
 
 @dataclass
 class Flight:
-    """A completion on its way: what the model has said so far, and its job, once there is one."""
+    """A completion on its way: what the model has said so far, and its job, once there is one.
+
+    `doubt`: the probability of its first line, as soon as that is too low to be shown; each token only lowers it.
+    """
 
     request: CompletionRequest
     trace: Trace
     said: str = ""  # written on the model's thread
+    doubt: Future[float] = field(default_factory=Future)
     job: Future[Outcome] | None = None
     outcome: Outcome | None = None
     is_left: bool = False  # whoever asked does not wait any more
 
-    def leave(self) -> None:
+    def leave(self, reason: str = "cancelled, or superseded by a newer request") -> None:
         """End the trace here; the work may go on for the next request."""
-        self.trace.end("", "cancelled, or superseded by a newer request")
+        self.trace.end("", reason)
         self.is_left = True
 
     def serves(self, request: CompletionRequest) -> bool:
@@ -110,6 +116,11 @@ def suggest(task: Task, flight: Flight, states: States) -> Callable[[Model], Ste
             flight.said += text
             return rule.feed(text)
 
+        def weigh(generation: Generation) -> None:
+            sure = confidence(doubts(generation, generation.text))
+            if sure < task.least and not flight.doubt.done():
+                flight.doubt.set_result(sure)
+
         with trace.room("model") as counts:
             generation = yield from generate(
                 model,
@@ -120,6 +131,7 @@ def suggest(task: Task, flight: Flight, states: States) -> Callable[[Model], Ste
                 must_begin=task.request.trigger == "invoked",
                 is_line=shape.kind == "line",
                 hints=model.tokenize(task.hint),
+                told=weigh,
             )
             counts["reusedTokens"] = generation.evaluation.n_reused
             counts["evaluatedTokens"] = generation.evaluation.n_evaluated

@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from lsp_server.completion import job
-from lsp_server.completion.confidence import confidence, doubts, sure_lines
+from lsp_server.completion.confidence import confidence, doubts, sure_lines, too_low
 from lsp_server.completion.finish import finish
 from lsp_server.completion.job import Flight, Task
 from lsp_server.completion.memory import Memory
@@ -79,7 +79,8 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
         memory.stop_warming()  # of an older text, or of another document
     newest = memory.cache.newest(document.uri)
     hint = unix(newest.before[-HINT_CHARS:] + newest.text) if newest else ""
-    task = Task(request, shape, seen, options.max_tokens, hint)
+    least = options.min_confidence if request.trigger == "automatic" else 0.0
+    task = Task(request, shape, seen, options.max_tokens, hint, least)
     urgency = Urgency.PREFETCH if request.trigger == "ahead" else Urgency.COMPLETION
     flight.job = worker.submit(urgency, job.suggest(task, flight, memory.states))
     outcome = flight.outcome = await asyncio.wrap_future(flight.job)
@@ -106,5 +107,4 @@ def _unsure(request: CompletionRequest, sure: float, options: CompletionSettings
     """Say why a suggestion that nobody asked for by hand is kept back, or None."""
     if request.trigger != "automatic" or sure >= options.min_confidence:
         return None
-    least = f"`kruk.completion.minConfidence` is {options.min_confidence:.0%}"
-    return f"the model is not sure enough: {sure:.1%} for the line, and {least}"
+    return too_low(sure, options.min_confidence)

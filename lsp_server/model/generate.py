@@ -69,14 +69,15 @@ def generate(
     is_line: bool = False,
     forced: Sequence[int] = (),
     hints: Sequence[int] = (),
+    told: Callable[[Generation], None] = lambda _: None,
 ) -> Steps[Generation]:
     """Continue the prompt greedily by at most `n_most` tokens.
 
     Yields before every evaluation, so that a more urgent job can run; whatever that one did to the sequence
     is put right by the next evaluation. With `must_begin` the first token after the owed bytes is never one
     that ends the output. `is_line`: `stop` ends it with a line, so that no more is drafted. `forced`: tokens
-    the output begins with. `hints`: token ids that it may repeat, beside the prompt's. Text is cut at whole
-    characters.
+    the output begins with. `hints`: token ids that it may repeat, beside the prompt's. `told` hears what there is
+    after each token. Text is cut at whole characters.
     """
     writer = _Writer(model, prompt, stop)
     out = writer.out
@@ -106,7 +107,9 @@ def generate(
                 draft.clear()
         else:
             is_right = False
-        if writer.take(step):
+        is_over = writer.take(step)
+        told(out)
+        if is_over:
             return out
         if is_right:  # its logits are here already
             continue
@@ -115,8 +118,8 @@ def generate(
             draft += _first_line(model, found) if is_line else found
             out.n_drafted += len(draft)
         yield
-        yield from persist(evaluate)
-        out.n_evaluations += 1
+        evaluation = yield from persist(evaluate)
+        out.n_evaluations += evaluation.n_evaluated > 0
     out.ended_by = "length"
     return out
 

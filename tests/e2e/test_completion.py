@@ -328,3 +328,22 @@ async def test_what_the_model_is_not_sure_of_is_kept_back_unless_asked_for_by_ha
     assert texts(await editor.ask(1, 4)) == "return a + b"
     editor.type(types.Position(1, 4), "ret")  # which settles it
     assert texts(await editor.ask(1, 7, invoked=False)) == "urn a + b"
+
+
+async def test_what_will_not_be_shown_is_not_waited_for_and_serves_the_next_key_stroke(start):
+    editor = await start({"knows": [ADD], "wavers": ADD.replace("return a + b", "raise ValueError")})
+    await editor.ready()
+    editor.client.workspace_did_change_configuration(
+        types.DidChangeConfigurationParams({"kruk": {"completion": {"minConfidence": 70}}})
+    )
+    editor.open(HOLE.replace("├", ""))
+    await editor.request("fake/close")
+    asked = asyncio.ensure_future(editor.ask(1, 4, invoked=False))
+    await editor.request("fake/let", {"n": 8})  # the prompt, the indentation, and "ret": it might have been "rai"
+    assert (await asked).items == ()
+    assert "not sure enough" in await editor.reason()
+    editor.type(types.Position(1, 4), "re")
+    joined = asyncio.ensure_future(editor.ask(1, 6, invoked=False))
+    await editor.request("fake/open")
+    assert texts(await joined) == "turn a + b"
+    assert room(await editor.request("kruk/lastCompletion"), "joined").said >= 2
