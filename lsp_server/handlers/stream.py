@@ -19,13 +19,14 @@ Tell = Callable[[str, object], None]
 class Stream:
     """Text from the model's thread to `on_text`, on the loop, several tokens at a time.
 
-    With `on_text` None it goes to the progress token, as the messages of reports; without a token nowhere.
+    A piece may be empty: there is more, but what follows decides how it is shown. With `on_text` None the text goes to
+    the progress token, as the messages of reports; without a token nowhere.
     """
 
     def __init__(
         self, tell: Tell, token: int | str | None, title: str, on_text: Callable[[str], None] | None = None
     ) -> None:
-        self._tell, self._token, self._on_text = tell, token, on_text or self.report
+        self._tell, self._token, self._on_text = tell, token, on_text or self._say
         self._loop = asyncio.get_running_loop()
         self._sanitizer = Harmless()
         self._unsent = ""
@@ -48,6 +49,10 @@ class Stream:
         self._send({"kind": "end"})
         self._token, self._on_text = None, lambda _: None
 
+    def _say(self, text: str) -> None:
+        if text:
+            self.report(text)
+
     def _hear(self, text: str) -> None:
         self._unsent += text
         if self._timer is None:
@@ -59,8 +64,7 @@ class Stream:
             self._timer = None
         if self._unsent:
             unsent, self._unsent = self._unsent, ""
-            if text := self._sanitizer.feed(unsent):
-                self._on_text(text)
+            self._on_text(self._sanitizer.feed(unsent))
 
     def _send(self, value: dict[str, Any]) -> None:
         if self._token is not None:
