@@ -166,9 +166,8 @@ class _Run:
 
         def hear(text: str) -> None:
             explanation.hear(text)
-            if not text:
-                return
-            stream.report(text if has_token else f"{explanation.n_words} words")
+            if text:
+                stream.report(text if has_token else f"{explanation.n_words} words")
 
         if self.wanted.show:
             await explanation.open()

@@ -19,8 +19,8 @@ Tell = Callable[[str, object], None]
 class Stream:
     """Text from the model's thread to `on_text`, on the loop, several tokens at a time.
 
-    A piece may be empty: there is more, but what follows decides how it is shown. With `on_text` None the text goes to
-    the progress token, as the messages of reports; without a token nowhere.
+    A piece may be empty: there is more, but what follows decides how it is shown. With `on_text` None the text goes
+    to the progress token, as the messages of reports; without a token nowhere.
     """
 
     def __init__(
