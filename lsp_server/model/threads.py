@@ -7,6 +7,7 @@ its core holds up all the others, so beside a busy neighbour fewer threads are f
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ GOOD_ENOUGH = 1.05  # fewer threads are taken when they are nearly as fast: the 
 SLOW_MS = 60  # a token that takes longer is measured once
 MOST_S = 0.7  # of measuring; then no further number is begun
 QUIET_CORES = 0.3  # that others may use while we measure, for the result to be kept
+LOOK_S = 0.2  # over which it is seen how busy others are
 _KEPT_BYTES = 100_000
 
 
@@ -42,15 +44,44 @@ class Cost:
         return self.one + (self.wide - self.one) * (n_tokens - 1) / (WIDE - 1)
 
 
+class Others:
+    """How many cores everybody else keeps busy."""
+
+    def __init__(self) -> None:
+        self.cores = 0.0
+        self._at, self._used_s = time.perf_counter(), _others_seconds()
+
+    def look(self) -> float:
+        """Cores in use since the look before, which was at least `LOOK_S` ago."""
+        now = time.perf_counter()
+        if now - self._at >= LOOK_S:
+            used_s = _others_seconds()
+            self.cores = (used_s - self._used_s) / (now - self._at)
+            self._at, self._used_s = now, used_s
+        return self.cores
+
+
 class Threads:
     """Watches how long evaluations take, and says when another number of threads is worth a try.
 
-    Every time counts as that of a single token. When the median stays above what is usual, each lower number gets
-    a few evaluations, and the fastest stays. From time to time the usual number is tried again.
+    Every time counts as that of a single token. When the median stays above what is usual, or one is while others
+    need our cores, each lower number gets a few evaluations, and the fastest stays. From time to time, and not while
+    others still need our cores, the usual number is tried again.
     """
 
-    def __init__(self, costs: Mapping[int, Cost], usual: int, n: int | None = None) -> None:
-        """costs: by the numbers of threads that may be used. `usual`, the best when alone, and `n` are of them."""
+    def __init__(
+        self,
+        costs: Mapping[int, Cost],
+        usual: int,
+        n: int | None = None,
+        others: Callable[[], float] = lambda: 0.0,
+        n_cores: int = 1,
+    ) -> None:
+        """costs: by the numbers of threads that may be used. `usual`, the best when alone, and `n` are of them.
+
+        others: how many of the `n_cores` they keep busy now.
+        """
+        self._others, self._n_cores = others, n_cores
         self.usual = usual
         self.n = n or usual
         self._costs = dict(costs)
@@ -79,17 +110,22 @@ class Threads:
 
     def _watch(self) -> None:
         self._n_evaluations += 1
-        if len(self._recent) < N_TRIALS:
+        is_slow = self._recent[-1] > TOO_SLOW * self._usual_ms[self.n]
+        if len(self._recent) < N_TRIALS and not (is_slow and self._is_crowded()):
             return
         now_ms = statistics.median(self._recent)
         self._usual_ms[self.n] = min(self._usual_ms[self.n], now_ms)
         lower = sorted(n for n in self._costs if n < self.n)
         if lower and now_ms > TOO_SLOW * self._usual_ms[self.n]:
             self._search(now_ms, lower)
-        elif self.n != self.usual and self._n_evaluations >= self._patience:
+        elif self.n != self.usual and self._n_evaluations >= self._patience and not self._is_crowded():
             self._search(now_ms, [self.usual])
         elif self.n == self.usual and self._n_evaluations >= N_CALM:
             self._patience = PATIENCE
+
+    def _is_crowded(self) -> bool:
+        """Whether others need so much that the usual threads cannot have a core each."""
+        return self._others() + self.usual > self._n_cores + QUIET_CORES
 
     def _search(self, now_ms: float, to_try: list[int]) -> None:
         self._found = {self.n: now_ms}
@@ -125,9 +161,9 @@ def choose(n_most: int, key: str, measure: Callable[[int, int], float]) -> Threa
     `measure` evaluates a batch with so many threads, of so many tokens, and returns its milliseconds. What is
     measured while something else is busy is used, but not kept; the most threads are then the usual ones.
     """
-    folder = CacheFolder("threads", _KEPT_BYTES)
+    folder, n_cores = CacheFolder("threads", _KEPT_BYTES), os.cpu_count() or 1
     if (kept := _read(folder, key)) is not None:
-        return Threads(kept, fastest(kept))
+        return Threads(kept, fastest(kept), None, Others().look, n_cores)
     others_s, began = _others_seconds(), time.perf_counter()
     costs: dict[int, Cost] = {}
     for n in candidates(n_most):
@@ -143,9 +179,9 @@ def choose(n_most: int, key: str, measure: Callable[[int, int], float]) -> Threa
     for n in candidates(n_most):  # what was not measured may still be tried: suppose that each thread counts
         costs.setdefault(n, Cost(costs[best].one * best / n, costs[best].wide * best / n))
     if not is_quiet:
-        return Threads(costs, n_most, best)
+        return Threads(costs, n_most, best, Others().look, n_cores)
     folder.write(key, json.dumps({n: [cost.one, cost.wide] for n, cost in costs.items()}).encode())
-    return Threads(costs, best)
+    return Threads(costs, best, None, Others().look, n_cores)
 
 
 def fastest(costs: Mapping[int, Cost]) -> int:

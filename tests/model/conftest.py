@@ -18,3 +18,11 @@ def smollm(request):
     model = load(real_model("smollm2-135m-instruct"), request.module.N_CTX)
     yield model
     model.close()
+
+
+@pytest.fixture(scope="module")
+def gemma():
+    """A SentencePiece vocabulary, and layers with a sliding window."""
+    model = load(real_model("gemma-3-270m"), 1024)
+    yield model
+    model.close()

@@ -133,6 +133,12 @@ def test_a_model_without_fim_completes_from_left_to_right(smollm):
     assert line(smollm, "", "One, two, three, four, fi", "\n").startswith("ve")
 
 
+@pytest.mark.parametrize("typed", ["", " ", " f", " fi", " fiv"])
+def test_healing_with_a_sentencepiece_vocabulary(gemma, typed):
+    """Its words begin with a space of their own kind, which the text before the cursor ends with, or does not."""
+    assert (typed + line(gemma, "", f"One, two, three, four,{typed}", "\n")).startswith(" five")
+
+
 def test_memory_is_estimated_within_a_tenth(default_model):
     """In a process of its own: what it holds once the model is loaded and has worked."""
     import os

@@ -5,7 +5,7 @@ import pytest
 from lsp_server.model.base import BRANCH, CHAT, COMPLETION, SavedState
 from lsp_server.model.states import States
 from lsp_server.paths import CacheFolder
-from tests.conftest import real_model, run
+from tests.conftest import run
 from tests.model.engine import divergence, forget_logits, load
 
 pytestmark = pytest.mark.model
@@ -13,13 +13,6 @@ pytestmark = pytest.mark.model
 TEXT = "".join(f"def f{i}(a, b):\n    return a * {i} + b\n\n\n" for i in range(40))
 OTHER = "The quick brown fox jumps over the lazy dog. " * 20
 N_CTX, N_IDS = 512, 200
-
-
-@pytest.fixture(scope="module")
-def gemma():
-    model = load(real_model("gemma-3-270m"), 1024)
-    yield model
-    model.close()
 
 
 @pytest.fixture

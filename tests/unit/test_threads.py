@@ -16,7 +16,8 @@ class Machine:
 
     def __init__(self, costs, n_cores, usual):
         self.costs, self.n_cores = costs, n_cores
-        self.threads = Threads(costs, usual)
+        self.seen = 0  # neighbours, as the operating system counts them
+        self.threads = Threads(costs, usual, None, lambda: self.seen, n_cores)
         self.n = usual
         self.neighbours = 0
         self.slower = 1.0
@@ -55,6 +56,19 @@ def test_beside_a_neighbour_one_thread_less(two):
     beside = two.work(200) / 200
     assert two.n == 1
     assert beside < 31 * 1.35  # what one thread takes, its noise, and some tries
+
+
+def test_a_neighbour_that_is_seen_costs_one_slow_evaluation(two):
+    two.neighbours = two.seen = 1
+    two.work(300)
+    assert two.used.count(2) <= 1
+
+
+def test_neighbours_on_other_cores_do_not_matter():
+    eight = Machine(EIGHT_CORES, 16, 8)
+    eight.seen = 6
+    eight.work(300)
+    assert set(eight.used) == {8}
 
 
 def test_also_when_drafts_are_evaluated(two):
