@@ -11,7 +11,9 @@ from pathlib import Path
 
 import platformdirs
 
-CACHED = "*.kruk"  # what may be deleted in the cache folder: a KRUK_HOME may hold other people's files
+CACHED = "*.kruk"
+ANSWERS = "explanation-*.md"  # explanations on screen, in the folder `answers`
+CLEARED = (f"*/{CACHED}", f"answers/{ANSWERS}")  # and nothing else: a KRUK_HOME may hold other people's files
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +43,12 @@ def cache_dir() -> Path:
 
 def cache_bytes() -> int:
     """How much is in the cache folder."""
-    return sum(size for size, _, _ in _files(cache_dir().glob(f"*/{CACHED}")))
+    return sum(size for size, _, _ in _cleared())
 
 
 def clear_cache() -> int:
     """Delete what is in the cache folder; returns how many bytes that freed."""
-    return sum(size for size, _, path in _files(cache_dir().glob(f"*/{CACHED}")) if _remove(path))
+    return sum(size for size, _, path in _cleared() if _remove(path))
 
 
 class CacheFolder:
@@ -102,6 +104,10 @@ class CacheFolder:
                 return
             _remove(path)
             excess -= size
+
+
+def _cleared() -> list[tuple[int, float, Path]]:
+    return _files(path for pattern in CLEARED for path in cache_dir().glob(pattern))
 
 
 def _files(paths: Iterable[Path]) -> list[tuple[int, float, Path]]:

@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from lsp_server import __version__
-from lsp_server.text import Document, Edit, Encoding
+from lsp_server.actions.changes import Change
+from lsp_server.capabilities import Client
+from lsp_server.text import Document, Edit
 
 _WORD_END = re.compile(r"\w*\Z")
 
 INVOKED, AUTOMATIC = 1, 2  # InlineCompletionTriggerKind
 
-COMMANDS = ("kruk.explain", "kruk.status", "kruk.toggle", "kruk.useModel", "kruk.accepted")
+WRITTEN_BY = "Written by a model: please read it"
 
 
 class Lsp(msgspec.Struct, rename="camel", frozen=True):
@@ -142,66 +142,85 @@ class ExecuteCommandParams(Lsp, frozen=True):
     work_done_token: int | str | None = None
 
 
+class Diagnostic(Lsp, frozen=True):
+    """A problem that some server has found."""
+
+    range: Range
+    message: Any  # text, or MarkupContent
+    source: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return str(self.message.get("value", "") if isinstance(self.message, dict) else self.message)
+
+
+class CodeActionContext(Lsp, frozen=True):
+    diagnostics: list[Any] = []  # as the client sent them: they are sent back
+    only: list[str] | None = None
+
+
+class CodeActionParams(Lsp, frozen=True):
+    text_document: TextDocumentIdentifier
+    range: Range
+    context: CodeActionContext = CodeActionContext()
+
+
+class ActionArguments(Lsp, frozen=True):
+    """The one argument of the commands that run an action.
+
+    Attributes:
+        range: Without one, the whole document; an empty one is the definition around it.
+        version: Of the document that the range is in; it must still be that one. None: any.
+        diagnostics: The problems to fix.
+        instruction: What the user wants, in words.
+        action: Name of the action, for `kruk.action`.
+        show: Whether an explanation is shown; false for a client that shows what it hears on its `workDoneToken`.
+    """
+
+    uri: str
+    range: Range | None = None
+    version: int | None = None
+    diagnostics: list[Any] = []
+    instruction: str = ""
+    action: str = ""
+    show: bool = True
+
+
+class CancelProgressParams(Lsp, frozen=True):
+    token: int | str
+
+
 class ChatMessage(Lsp, frozen=True):
     role: str
     content: str
 
 
+class Focus(Lsp, frozen=True):
+    """What the user looks at: a selection, and the diagnostics there, as their server sent them."""
+
+    uri: str
+    range: Range
+    diagnostics: list[Any] = []
+
+
 class ChatParams(Lsp, frozen=True):
-    """`kruk/chat`: a conversation, oldest message first. The answer streams on `workDoneToken`."""
+    """`kruk/chat`: a conversation, oldest message first. The answer streams on `workDoneToken`.
+
+    `conversation_id` tells conversations apart that begin alike. `focus`: for `@selection` and `@diagnostics`.
+    """
 
     messages: list[ChatMessage]
+    conversation_id: str = ""
+    focus: Focus | None = None
     work_done_token: int | str | None = None
 
 
-@dataclass(frozen=True)
-class Client:
-    """What the editor can do, read once at `initialize`."""
+class ChatArguments(Lsp, frozen=True):
+    """The argument of `kruk.chat`, which answers a chat document, and `kruk.newChat`, which may mention a place."""
 
-    encoding: Encoding = "utf-16"
-    has_inline_completion: bool = False
-    pulls_configuration: bool = False
-    registers_configuration: bool = False
-    has_preselect: bool = False
-    has_as_is_insertion: bool = False
-    registers_watchers: bool = False
-
-
-def read_client(capabilities: dict[str, Any]) -> Client:
-    """Read a client's capabilities; anything that is missing or of the wrong shape counts as no."""
-
-    def get(*names: str) -> Any:
-        value: Any = capabilities
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
-        return value
-
-    offered = get("general", "positionEncodings") or []
-    encoding: Encoding = next((name for name in offered if name in ("utf-8", "utf-16", "utf-32")), "utf-16")
-    modes = get("textDocument", "completion", "completionItem", "insertTextModeSupport", "valueSet") or []
-    return Client(
-        encoding=encoding,
-        has_inline_completion=get("textDocument", "inlineCompletion") is not None,
-        pulls_configuration=bool(get("workspace", "configuration")),
-        registers_configuration=bool(get("workspace", "didChangeConfiguration", "dynamicRegistration")),
-        has_preselect=bool(get("textDocument", "completion", "completionItem", "preselectSupport")),
-        has_as_is_insertion=1 in modes,
-        registers_watchers=bool(get("workspace", "didChangeWatchedFiles", "dynamicRegistration")),
-    )
-
-
-def initialize_result(client: Client) -> dict[str, Any]:
-    """Say what the server can do. Inline completion is offered to all: Emacs asks without declaring it."""
-    capabilities: dict[str, Any] = {
-        "positionEncoding": client.encoding,
-        "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
-        "inlineCompletionProvider": {},
-        "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
-        "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
-    }
-    if not client.has_inline_completion:
-        capabilities["completionProvider"] = {"triggerCharacters": [".", "(", "=", " ", ":", ">"]}
-    return {"capabilities": capabilities, "serverInfo": {"name": "kruk", "version": __version__}}
+    uri: str = ""
+    range: Range | None = None
 
 
 def edits(changes: Sequence[ContentChange]) -> list[Edit]:
@@ -264,6 +283,38 @@ def completion_list(document: Document, at: int, text: str, client: Client) -> d
     if client.has_as_is_insertion:
         item["insertTextMode"] = 1
     return {"isIncomplete": True, "items": [item]}
+
+
+def workspace_edit(
+    document: Document, changes: Sequence[Change], client: Client, label: str, note: str = "", is_open: bool = True
+) -> dict[str, Any]:
+    """Changes of one document in the version that they were made for. A file that is not open has none."""
+    edits = [
+        {"range": lsp_range(document, change.start, change.end, client), "newText": change.text} for change in changes
+    ]
+    return _edit_of(document.uri, document.version if is_open else None, edits, client, label, note)
+
+
+def file_edit(uri: str, text: str, client: Client, label: str) -> dict[str, Any]:
+    """A new file with this text."""
+    start = {"line": 0, "character": 0}
+    edit = _edit_of(uri, None, [{"range": {"start": start, "end": start}, "newText": text}], client, label)
+    if client.creates_files and "documentChanges" in edit:
+        edit["documentChanges"].insert(0, {"kind": "create", "uri": uri, "options": {"ignoreIfExists": True}})
+    return edit
+
+
+def _edit_of(
+    uri: str, version: int | None, edits: list[dict[str, Any]], client: Client, label: str, note: str = ""
+) -> dict[str, Any]:
+    if not client.has_document_changes:
+        return {"changes": {uri: edits}}
+    edit: dict[str, Any] = {}
+    if client.has_change_annotations:
+        edits = [{**edit, "annotationId": "kruk"} for edit in edits]
+        edit["changeAnnotations"] = {"kruk": {"label": label, "description": note or WRITTEN_BY}}
+    edit["documentChanges"] = [{"textDocument": {"uri": uri, "version": version}, "edits": edits}]
+    return edit
 
 
 def path_of(uri: str) -> Path | None:

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from lsp_server.capabilities import Client, initialize_result, read_client
 from lsp_server.completion import recall
 from lsp_server.completion.recall import Recall
-from lsp_server.handlers import commands, configuration, inline_completion, status, sync
+from lsp_server.handlers import chat, code_action, commands, configuration, inline_completion, status, sync
+from lsp_server.handlers.editor import Editor
 from lsp_server.jsonrpc import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
@@ -27,8 +29,9 @@ from lsp_server.model.states import States
 from lsp_server.model.worker import Status, Urgency, Worker
 from lsp_server.paths import CacheFolder
 from lsp_server.protocol import (
+    CancelProgressParams,
     ChatParams,
-    Client,
+    CodeActionParams,
     CompletionParams,
     DidChangeConfigurationParams,
     DidChangeParams,
@@ -40,8 +43,6 @@ from lsp_server.protocol import (
     ExecuteCommandParams,
     InitializeParams,
     InlineCompletionParams,
-    initialize_result,
-    read_client,
 )
 from lsp_server.session import INITIALIZED_WITH, STARTED_WITH, LoaderFor, Session
 
@@ -64,6 +65,7 @@ class Server:
         self.session.memory.states = States(CacheFolder("states", states.DISK_BYTES))
         self.session.memory.recall = Recall(CacheFolder("documents", recall.DISK_BYTES))
         self._client = Client()
+        self._editor = Editor(self._connection)
         self._is_initialized = False
         self._has_shown_failure: str | None = None
         self.session.configure(options, STARTED_WITH)
@@ -109,6 +111,10 @@ class Server:
             "textDocument/completion": Method(
                 CompletionParams, lambda p: inline_completion.completion(session, self._client, p)
             ),
+            "textDocument/codeAction": Method(
+                CodeActionParams, lambda p: code_action.code_actions(session, self._client, p)
+            ),
+            "codeAction/resolve": Method(None, lambda p: code_action.resolve(session, self._editor, p)),
             "workspace/didChangeConfiguration": Method(
                 DidChangeConfigurationParams,
                 lambda p: configuration.did_change(session, self._client, self._connection, p),
@@ -117,14 +123,15 @@ class Server:
                 DidChangeWorkspaceFoldersParams, lambda p: sync.did_change_folders(session, p)
             ),
             "workspace/executeCommand": Method(
-                ExecuteCommandParams, lambda p: commands.execute(session, self._client, p)
+                ExecuteCommandParams, lambda p: commands.execute(session, self._editor, p)
             ),
             "kruk/didMoveCursor": Method(
                 DidMoveCursorParams, lambda p: sync.did_move_cursor(session, self._client, p)
             ),
             "kruk/status": Method(None, lambda _: status.as_dict(session)),
             "kruk/lastCompletion": Method(None, lambda _: status.last_completion(session)),
-            "kruk/chat": Method(ChatParams, lambda p: commands.chat(session, p)),
+            "window/workDoneProgress/cancel": Method(CancelProgressParams, self._editor.cancel),
+            "kruk/chat": Method(ChatParams, lambda p: chat.chat(session, self._editor, p)),
         }
 
     def _route(self, name: str, is_request: bool) -> Method | None:
@@ -148,7 +155,7 @@ class Server:
 
     def _initialize(self, params: InitializeParams) -> dict[str, Any]:
         session = self.session
-        self._client = read_client(params.capabilities)
+        self._client = self._editor.client = read_client(params.capabilities)
         self._is_initialized = True
         folders = [folder.uri for folder in params.workspace_folders or []]
         roots = folders or [*filter(None, [params.root_uri])]

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from lsp_server import power
 from lsp_server import settings as settings_module
+from lsp_server.chat.conversation import Conversations
 from lsp_server.completion import idle
 from lsp_server.completion.confidence import too_low
 from lsp_server.completion.job import Flight
@@ -67,6 +68,7 @@ class Session:
     documents: dict[str, Document] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
     memory: Memory = field(default_factory=Memory)
+    conversations: Conversations = field(default_factory=Conversations)
     last_trace: Trace | None = None
     n_requests: int = 0
     n_accepted: int = 0

@@ -16,6 +16,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from lsp_server.actions.action import Action, read_action  # noqa: E402
+from lsp_server.actions.library import BUILT_IN, BUILT_IN_FOLDER  # noqa: E402
 from lsp_server.settings import OPTIONS, SECTION, Option  # noqa: E402
 
 TABLE_BEGIN = "<!-- settings:begin -->"
@@ -44,11 +46,19 @@ EXTENSION_ONLY: dict[str, dict[str, Any]] = {
 }
 
 
+RUN = "kruk.run."  # begins the extension's commands that run an action at the selection
+
+
 def vscode_manifest(text: str | None) -> str | None:
-    """Return the VS Code extension's `package.json` with the settings replaced."""
+    """Return the VS Code extension's `package.json` with the settings and the actions replaced."""
     if text is None:
         return None
     manifest = json.loads(text)
+    actions = [read_action(name, (BUILT_IN_FOLDER / f"{name}.md").read_text(encoding="utf-8")) for name in BUILT_IN]
+    others = [row for row in manifest["contributes"]["commands"] if not row["command"].startswith(RUN)]
+    manifest["contributes"]["commands"] = [*map(_command, actions), *others]
+    kinds = [{"kind": action.kind, "title": f"Kruk: {action.title}"} for action in actions]
+    manifest["contributes"]["codeActions"] = [{"languages": ["*"], "actions": kinds}]
     properties = {option.name: _property(option) for option in OPTIONS} | EXTENSION_ONLY
     manifest["contributes"]["configuration"]["properties"] = {
         f"{SECTION}.{name}": {"order": order, **entry} for order, (name, entry) in enumerate(properties.items())
@@ -85,6 +95,11 @@ GENERATED: dict[str, Callable[[str | None], str | None]] = {
     "README.md": settings_table,
     "models.schema.json": models_schema,
 }
+
+
+def _command(action: Action) -> dict[str, str]:
+    title = "Edit..." if action.needs == "instruction" else action.title.title()
+    return {"command": f"{RUN}{action.name}", "title": title, "category": "Kruk"}
 
 
 def _property(option: Option) -> dict[str, Any]:

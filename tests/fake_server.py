@@ -1,7 +1,8 @@
 """The real server over real stdio, with the fake model in place of llama.cpp. For fast end-to-end tests.
 
 usage: python -m tests.fake_server SCRIPT.json
-The script: {"knows": [text, …], "says": text, "wavers": text, "loadError": text, "loadSeconds": n}
+The script: {"knows": [text, …], "says": text, "wavers": text, "loadError": text, "loadSeconds": n,
+"isBase": bool}. "says" may be a list: what it says in a conversation's first turn, in the second, and so on.
 Serves more methods, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`;
 and two that count: `fake/waiting`, `fake/passed`.
 """
@@ -13,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lsp_server import stdio
@@ -40,10 +42,18 @@ def loader_for(settings: Settings) -> Loader:
         if settings.model == "broken" or "loadError" in script:
             raise ModelLoadError(script.get("loadError", "the fake is broken"), "Choose another")
         print("a stray print while loading")
-        fill, say = knowing(*script.get("knows", [])), saying(script.get("says", "It adds."))
+        fill, said = knowing(*script.get("knows", [])), script.get("says", "It adds.")
+        turns = [saying(text) for text in (said if isinstance(said, list) else [said])]
         second = knowing(script["wavers"]) if "wavers" in script else None
-        answer = lambda prompt: say(prompt) if "<|im_start|>" in prompt else fill(prompt)  # noqa: E731
-        return FakeModel(answer, second=second, gate=gate)
+
+        def answer(prompt: str) -> str:
+            n = prompt.count("<|im_start|>user")
+            return turns[min(n, len(turns)) - 1](prompt) if n else fill(prompt)
+
+        model = FakeModel(answer, second=second, gate=gate)
+        if script.get("isBase"):
+            model.info = replace(model.info, name="qwen2.5-coder-1.5b", is_instruct=False)
+        return model
 
     return load
 

@@ -1,24 +1,23 @@
-"""Explain a piece of code: the conversation that asks for it."""
+"""Explain, and every other action whose answer is text."""
 
 from __future__ import annotations
 
-from importlib import resources
+from collections.abc import Callable
 
+from lsp_server.actions.ask import OnText, ask
 from lsp_server.chat.template import Message
+from lsp_server.model.base import Model
+from lsp_server.model.generate import Generation
+from lsp_server.model.states import States
+from lsp_server.model.worker import Steps
 
-LANGUAGES = {
-    "pl": "Polish",
-    "de": "German",
-    "fr": "French",
-    "es": "Spanish",
-    "it": "Italian",
-    "uk": "Ukrainian",
-}
+MAX_TOKENS = 512
 
 
-def explain(code: str, language: str, answer_language: str) -> list[Message]:
-    """Messages that ask to explain `code`; the words are in prompts/explain.md."""
-    words = resources.files("lsp_server").joinpath("prompts/explain.md").read_text(encoding="utf-8")
-    wanted = f" Answer in {LANGUAGES.get(answer_language, answer_language)}." if answer_language else ""
-    filled = words.replace("{language}", language).replace("{answer_language}", wanted)
-    return [Message("user", filled.replace("{code}", code.rstrip("\n")))]
+def explain(words: str, states: States, on_text: OnText) -> Callable[[Model], Steps[Generation]]:
+    """Make the work of answering in words. `on_text` hears them, on the model's thread."""
+
+    def start(model: Model) -> Steps[Generation]:
+        return (yield from ask(model, [Message("user", words)], MAX_TOKENS, on_text, states))
+
+    return start

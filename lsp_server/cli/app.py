@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lsp_server import __version__
-from lsp_server.cli import complete, demo, doctor, models
+from lsp_server.cli import ask, complete, demo, doctor, models
 from lsp_server.cli.eval import evaluate
 from lsp_server.cli.serve import serve_stdio, serve_tcp
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models.app, name="models")
+app.command("ask")(ask.ask)
 app.command("complete")(complete.complete)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from lsp_server.capabilities import Client
 from lsp_server.jsonrpc import Connection, RpcError
-from lsp_server.protocol import Client, DidChangeConfigurationParams
+from lsp_server.protocol import DidChangeConfigurationParams
 from lsp_server.session import CONFIGURED_WITH, Session
 from lsp_server.settings import SECTION
 

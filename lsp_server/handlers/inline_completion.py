@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from lsp_server import protocol
+from lsp_server.capabilities import Client
 from lsp_server.completion.request import CompletionRequest, Trigger
 from lsp_server.completion.trace import Trace
-from lsp_server.protocol import INVOKED, Client, CompletionParams, InlineCompletionParams
+from lsp_server.protocol import INVOKED, CompletionParams, InlineCompletionParams
 from lsp_server.session import Session
 from lsp_server.text import Document
 

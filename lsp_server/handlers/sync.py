@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lsp_server import protocol
+from lsp_server.capabilities import Client
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.protocol import (
-    Client,
     DidChangeParams,
     DidChangeWatchedFilesParams,
     DidChangeWorkspaceFoldersParams,

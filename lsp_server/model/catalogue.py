@@ -17,7 +17,7 @@ from lsp_server.errors import CatalogueError
 
 DEFAULT_MODEL = "qwen2.5-coder-0.5b-instruct"
 
-Chat = Literal["chatml", "llama3", "gemma", "mistral", "deepseek", "granite", "phi"]
+Chat = Literal["chatml", "llama3", "gemma", "mistral", "deepseek", "deepseek2", "granite", "phi"]
 
 # Bits per weight by llama.cpp's quantize README (Llama 3.1 8B); models under 2B come out larger.
 _BITS_PER_WEIGHT = {

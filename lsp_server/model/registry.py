@@ -20,8 +20,8 @@ from lsp_server.model import gguf
 from lsp_server.model.catalogue import Family, Fim, ModelFile, ModelSpec, load_catalogue
 from lsp_server.model.partial import leftovers
 
-_INSTRUCT = re.compile(r"instruct|chat|assistant|thinking|reason|dpo|sft|(?<![a-z])it(?![a-z])", re.IGNORECASE)
 _BASE = re.compile(r"(?<![a-z])(base|pt)(?![a-z])|pretrain", re.IGNORECASE)
+_CHATML_END = "<|im_end|>"
 _PATH_HINT = "Give the path of a .gguf file, or an id of `kruk models list`"
 
 
@@ -188,7 +188,7 @@ def _row_of_name(name: str) -> tuple[ModelSpec | None, ModelFile | None]:
 
 def _describe(name: str, path: Path, spec: ModelSpec | None, file: ModelFile | None) -> LocatedModel:
     catalogue = load_catalogue()
-    header = gguf.read_header(path, catalogue.markers())
+    header = gguf.read_header(path, catalogue.markers() | {_CHATML_END})
     if not header.is_model:
         hint = "Choose another with `kruk models list`"
         raise ModelFileError(f"`{path.name}` is a GGUF, but not a language model", hint)
@@ -198,27 +198,28 @@ def _describe(name: str, path: Path, spec: ModelSpec | None, file: ModelFile | N
     else:
         basename = header.metadata.get("general.basename")
         family = catalogue.family_of(header.architecture, header.name, str(basename or ""), path.name)
-        is_instruct, reason = _kind(header, path.name)
+        is_instruct, reason = _kind(header)
     if family and family.fim and not all(text in header.token_ids for text in family.fim.tokens):
         family = msgspec.structs.replace(family, fim=None)
     return LocatedModel(name, path, spec, file, family, header, is_instruct, reason)
 
 
-def _kind(header: gguf.GgufHeader, file_name: str) -> tuple[bool, str]:
+def _kind(header: gguf.GgufHeader) -> tuple[bool, str]:
     """Whether a file that models.json does not have is an instruct model, and why.
 
-    Names come first: Qwen's base models have a chat template as well.
+    Its template says it, not its name: Gemma's do not say instruct. Qwen's base models have a template as well, and
+    betray themselves by ending their text with another token than the template ends a turn with.
     """
-    finetune = header.metadata.get("general.finetune")
-    for source, text in (("finetune", str(finetune or "")), ("name", header.name), ("file name", file_name)):
-        if _INSTRUCT.search(text):
-            return True, f"its {source} is `{text}`"
-        if _BASE.search(text):
-            return False, f"its {source} is `{text}`"
-    if not header.chat_template:
+    template = header.chat_template
+    if not template:
         return False, "it has no chat template"
-    if header.architecture.startswith("qwen"):
-        return False, "Qwen's base models have a chat template too, and its name does not say instruct"
+    finetune = str(header.metadata.get("general.finetune") or "")
+    if _BASE.search(finetune):
+        return False, f"its finetune is `{finetune}`"
+    turn_end = header.token_ids.get(_CHATML_END)
+    text_ends = {header.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot")} - {None}
+    if _CHATML_END in template and turn_end is not None and text_ends and turn_end not in text_ends:
+        return False, f"it has a chat template, but does not end its text with `{_CHATML_END}`"
     return True, "it has a chat template"
 
 

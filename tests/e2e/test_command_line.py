@@ -15,8 +15,9 @@ def installed(home, default_model):
 
 def test_version_and_help(kruk):
     assert kruk("--version").stdout.startswith("kruk ")
-    for command in ("serve", "demo", "complete", "models", "doctor"):
-        assert command in kruk("--help").stdout
+    shown = kruk("--help").stdout
+    for command in ("serve", "demo", "ask", "complete", "eval", "models", "doctor"):
+        assert f" {command} " in shown
 
 
 @pytest.mark.model

@@ -176,6 +176,51 @@ def test_a_suggestion_goes_where_nothing_is_suggested(editor: Editor, project: P
     until(lambda: editor.lua("return not waiting() and ghost() == nil"), "the old suggestion to go", 5)
 
 
+def test_an_action_changes_the_code_and_says_what_it_is_of(editor: Editor, project: Path) -> None:
+    editor.open(project / "numbers.py")
+    editor.until_ready()
+    code = "x = 1\n\n\ndef add(a, b):\n    return a + b"
+    editor.api.current.buffer[:] = code.split("\n")
+    editor.api.current.window.cursor = (5, 4)
+    offered = editor.lua(
+        "local params = vim.lsp.util.make_range_params(0, 'utf-16'); params.context = { diagnostics = {} }; "
+        "local client = require('kruk').client(0); "
+        "return client:request_sync('textDocument/codeAction', params, 20000, vim.api.nvim_get_current_buf()).result"
+    )
+    assert [action["title"] for action in offered][:2] == ["Kruk: Explain", "Kruk: Document"]
+    editor.api.command("Kruk document")
+    until(lambda: editor.text != code, "a docstring", 60)
+    before, comment, after = editor.text.split('"""')
+    assert (before, after) == ("x = 1\n\n\ndef add(a, b):\n    ", "\n    return a + b") and comment
+
+
+def test_an_explanation_opens_and_fills(editor: Editor, project: Path) -> None:
+    editor.open(project / "numbers.py")
+    editor.until_ready()
+    editor.api.current.buffer[:] = ["def add(a, b):", "    return a + b"]
+    editor.api.command("1,2Kruk explain")
+    said = (
+        "for _, b in ipairs(vim.api.nvim_list_bufs()) do if vim.api.nvim_buf_get_name(b):find('/explanation%-') then "
+    )
+    said += "return table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false), '\\n') end end return ''"
+    until(lambda: len(editor.lua(said)) > 100, "an explanation", 60)
+    assert editor.lua(said).startswith("# Explain: add\n\n")
+    assert "Workspace edit" not in editor.messages()  # not one for each piece
+
+
+def test_a_chat_document_is_answered_in_place(editor: Editor, project: Path) -> None:
+    editor.open(project / "numbers.py")
+    editor.until_ready()
+    editor.api.command("Kruk chat")
+    until(lambda: editor.text.startswith("# Chat\n"), "a chat document", 20)
+    until(lambda: editor.lua("return require('kruk').client(0) ~= nil"), "Kruk to serve it", 20)
+    editor.api.current.buffer.append("Say hello in one word.")
+    editor.api.command("Kruk send")
+    until(lambda: editor.text.count("\n## You\n") == 2, "the answer and room for the next question", 60)
+    question, answer = editor.text.split("\n## Kruk\n")
+    assert question.strip().endswith("Say hello in one word.") and answer.split("## You")[0].strip()
+
+
 def test_why_and_status_answer_in_words(editor: Editor, project: Path) -> None:
     editor.open(project / "numbers.py")
     editor.until_ready()

@@ -68,8 +68,14 @@ def test_clearing_touches_only_what_is_ours(folder, home):
     folder.write("a", bytes(7))
     mine = home / "cache" / "things" / "thesis.txt"
     mine.write_text("not Kruk's")
-    assert paths.cache_bytes() == 7
-    assert paths.clear_cache() == 7
+    explanation = home / "cache" / "answers" / "explanation-1-1.md"
+    explanation.parent.mkdir()
+    explanation.write_bytes(bytes(5))
+    notes = explanation.with_name("notes.md")
+    notes.write_text("not Kruk's either")
+    assert paths.cache_bytes() == 12
+    assert paths.clear_cache() == 12
+    assert (explanation.exists(), notes.exists()) == (False, True)
     assert (paths.cache_bytes(), mine.exists()) == (0, True)
 
 

@@ -157,24 +157,27 @@ def test_a_file_of_no_known_family(tmp_path):
 
 
 TEMPLATE = {"tokenizer.chat_template": "{{ messages }}"}
+CHATML = {"tokenizer.chat_template": "{{ '<|im_start|>' + role + content + '<|im_end|>' }}"}
+TEXT_END, TURN_END = map(files.QWEN_TOKENS.index, ("<|endoftext|>", "<|im_end|>"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "file_name", "is_instruct"),
+    ("changes", "is_instruct"),
     [
-        ({"general.finetune": "Instruct-AWQ", "general.name": "X"}, "x", True),
-        ({"general.name": "Gemma 2 2b It"}, "x", True),
-        ({"general.name": "gemma-2-2b-pt", **TEMPLATE}, "x", False),
-        ({"general.name": "Granite 3.3 2b Base", **TEMPLATE}, "x", False),
-        ({"general.name": "X"}, "Model-7B-Chat", True),
-        ({"general.name": "X"}, "model-base-q8", False),
-        ({"general.name": "Kitten", "tokenizer.chat_template": None}, "x", False),
-        ({"general.name": "Qwen2.5 Coder 1.5B", **TEMPLATE}, "x", False),  # its base model has a template too
-        ({"general.name": "Smollm2 135M 8k", "general.architecture": "llama", **TEMPLATE}, "x", True),
+        ({"general.name": "Gemma 2 2b", **TEMPLATE}, True),
+        ({"general.name": "Model Instruct", "tokenizer.chat_template": None}, False),  # no name says it
+        ({"general.name": "Granite 3.3 2b", "general.finetune": "base", **TEMPLATE}, False),
+        ({"general.name": "Qwen2.5 Coder 1.5B", "tokenizer.ggml.eos_token_id": TURN_END, **CHATML}, True),
+        ({"general.name": "Qwen2.5 Coder 1.5B", "tokenizer.ggml.eos_token_id": TEXT_END, **CHATML}, False),
+        (
+            {"tokenizer.ggml.eos_token_id": TEXT_END, "tokenizer.ggml.eot_token_id": TURN_END, **CHATML},
+            True,
+        ),
+        ({"tokenizer.ggml.eos_token_id": None, **CHATML}, True),  # nothing speaks against it
     ],
 )
-def test_base_or_instruct(tmp_path, changes, file_name, is_instruct):
-    path = files.write(tmp_path / f"{file_name}.gguf", files.model(**changes))
+def test_base_or_instruct(tmp_path, changes, is_instruct):
+    path = files.write(tmp_path / "x.gguf", files.model(**changes))
     located = registry.locate(str(path))
 
     assert located.is_instruct is is_instruct

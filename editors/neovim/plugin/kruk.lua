@@ -5,10 +5,11 @@ end
 vim.g.loaded_kruk = true
 
 vim.api.nvim_create_user_command('Kruk', function(opts)
-  require('kruk.command').run(opts.fargs)
+  require('kruk.command').run(opts.fargs, opts)
 end, {
   nargs = '*',
-  desc = 'Kruk: status, why, toggle, restart, model, log',
+  range = true,
+  desc = 'Kruk: explain, fix, document, tests, edit, simplify, chat, send, cancel, status, why, toggle, …',
   complete = function(...)
     return require('kruk.command').complete(...)
   end,

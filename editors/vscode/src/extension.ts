@@ -2,6 +2,7 @@
 
 import * as vscode from 'vscode'
 
+import { ACTIONS, commandOf, here, instruction, problems } from './actions'
 import { SETTING } from './command'
 import { entries, type Entry, OPEN_SETTINGS, SHOW_LOG } from './menu'
 import { Server } from './server'
@@ -60,6 +61,13 @@ export function activate(context: vscode.ExtensionContext): void {
       log.info(`Last completion: ${JSON.stringify(last)}`)
       await press(await vscode.window.showInformationMessage(why(last), SHOW_LOG.label), [SHOW_LOG])
     }),
+    ...ACTIONS.map((name) => serverCommand(commandOf(name), () => runAction(running, name))),
+    serverCommand('kruk.startChat', () => {
+      const editor = vscode.window.activeTextEditor
+      const place = editor?.selection.isEmpty === false ? running.placeOf(editor) : {}
+      return vscode.commands.executeCommand('kruk.newChat', place)
+    }),
+    serverCommand('kruk.sendChat', () => vscode.commands.executeCommand('kruk.chat', running.placeOf(here()))),
     vscode.window.onDidChangeTextEditorSelection(({ textEditor, selections }) => {
       clearTimeout(resting)
       const position = selections[0]?.active
@@ -76,6 +84,16 @@ export function activate(context: vscode.ExtensionContext): void {
 export async function deactivate(): Promise<void> {
   clearTimeout(resting)
   await server?.stop()
+}
+
+/** Run an action of the server at the selection. What comes of it, the server shows. */
+async function runAction(running: Server, name: string): Promise<void> {
+  const editor = here()
+  const words = name === 'edit' ? await instruction() : ''
+  if (words === undefined) return
+  const argument = { ...running.placeOf(editor), version: editor.document.version, instruction: words }
+  const diagnostics = name === 'fix' ? running.asSent(problems(editor)) : []
+  await vscode.commands.executeCommand(`kruk.${name}`, { ...argument, diagnostics })
 }
 
 async function chooseModel(present: string | undefined): Promise<void> {

@@ -82,8 +82,7 @@ export class Server {
 
   /** The trace of the last completion; null when there was none. */
   lastCompletion(): Promise<LastCompletion | null> {
-    if (this.client === undefined) throw new Error('The server is not running.')
-    return this.client.sendRequest<LastCompletion | null>('kruk/lastCompletion')
+    return this.started().sendRequest<LastCompletion | null>('kruk/lastCompletion')
   }
 
   /** Tell the server where the cursor rests: somebody may soon type there. */
@@ -93,6 +92,22 @@ export class Server {
     const textDocument = client.code2ProtocolConverter.asTextDocumentIdentifier(document)
     const params = { textDocument, position: client.code2ProtocolConverter.asPosition(position) }
     client.sendNotification('kruk/didMoveCursor', params).catch((error: unknown) => this.log.debug(String(error)))
+  }
+
+  /** A file and what is selected in it, as the server's commands take it. */
+  placeOf({ document, selection }: vscode.TextEditor): object {
+    const { code2ProtocolConverter: convert } = this.started()
+    return { uri: convert.asUri(document.uri), range: convert.asRange(selection) }
+  }
+
+  /** Diagnostics as they were sent by the server that found them. */
+  asSent(diagnostics: vscode.Diagnostic[]): object[] {
+    return this.started().code2ProtocolConverter.asDiagnosticsSync(diagnostics)
+  }
+
+  private started(): LanguageClient {
+    if (this.client === undefined) throw new Error('The server is not running.')
+    return this.client
   }
 
   private enqueue(step: () => Promise<void>): Promise<void> {

@@ -1,4 +1,5 @@
 -- `:Kruk {sub}`.
+local action = require('kruk.action')
 local kruk = require('kruk')
 local status = require('kruk.status')
 local M = {}
@@ -65,7 +66,7 @@ local function explain(trace)
   return table.concat(lines, '\n')
 end
 
----@type table<string, fun(args: string[])>
+---@type table<string, fun(args: string[], opts: vim.api.keyset.create_user_command.command_args)>
 local commands = {}
 
 function commands.status()
@@ -124,15 +125,61 @@ function commands.model(args)
   end)
 end
 
+--- Have the server run a command; what comes of it, it shows itself.
+local function execute(client, name, argument)
+  local context = { bufnr = vim.api.nvim_get_current_buf() } -- what is not told yet of this buffer goes first
+  client:exec_cmd({ title = name, command = name, arguments = { argument } }, context, shown_or(function() end))
+end
+
+for _, name in ipairs(action.names) do
+  commands[name] = function(args, opts)
+    with_client(function(client)
+      local function run(instruction)
+        if instruction then
+          execute(client, 'kruk.' .. name, action.argument(client, opts, name, instruction))
+        end
+      end
+      local given = table.concat(args, ' ')
+      if name == 'edit' and given == '' then
+        return vim.ui.input({ prompt = 'Change it how? ' }, run)
+      end
+      run(given)
+    end)
+  end
+end
+
+function commands.chat(_, opts)
+  with_client(function(client)
+    execute(client, 'kruk.newChat', opts.range > 0 and action.place(client, opts) or vim.empty_dict())
+  end)
+end
+
+function commands.send(_, opts)
+  with_client(function(client)
+    execute(client, 'kruk.chat', action.place(client, opts))
+  end)
+end
+
+function commands.cancel()
+  with_client(function(client)
+    for id, request in pairs(client.requests) do
+      if request.type == 'pending' and request.method == 'workspace/executeCommand' then
+        client:cancel_request(id)
+      end
+    end
+  end)
+end
+
 function commands.log()
   vim.cmd('tab sview +$ ' .. vim.fn.fnameescape(vim.lsp.log.get_filename()))
 end
 
 ---@param args string[]
-function M.run(args)
+---@param opts vim.api.keyset.create_user_command.command_args
+function M.run(args, opts)
   local name = args[1] or 'status'
   if commands[name] then
-    return commands[name](vim.list_slice(args, 2))
+    return commands[name](vim.list_slice(args, 2), opts)
   end
   say(('there is no `:Kruk %s`; there are %s'):format(name, table.concat(M.complete('', 'Kruk'), ', ')), 'ERROR')
 end
