@@ -339,7 +339,10 @@ async def test_what_will_not_be_shown_is_not_waited_for_and_serves_the_next_key_
     editor.open(HOLE.replace("├", ""))
     await editor.request("fake/close")
     asked = asyncio.ensure_future(editor.ask(1, 4, invoked=False))
+    n_before = await editor.request("fake/passed")
     await editor.request("fake/let", {"n": 8})  # the prompt, the indentation, and "ret": it might have been "rai"
+    while await editor.request("fake/passed") < n_before + 8:
+        await asyncio.sleep(0.01)
     assert (await asked).items == ()
     assert "not sure enough" in await editor.reason()
     editor.type(types.Position(1, 4), "re")
