@@ -347,6 +347,7 @@ async def test_what_will_not_be_shown_is_not_waited_for_and_serves_the_next_key_
     assert "not sure enough" in await editor.reason()
     editor.type(types.Position(1, 4), "re")
     joined = asyncio.ensure_future(editor.ask(1, 6, invoked=False))
+    await asyncio.sleep(0)  # it is sent
     await editor.request("fake/open")
     assert texts(await joined) == "turn a + b"
     assert room(await editor.request("kruk/lastCompletion"), "joined").said >= 2
