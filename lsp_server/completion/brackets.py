@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lsp_server.completion.hole import Hole
+from lsp_server.completion.layout import opens_block
 
 _N_CUTS = 16
 _N_TRAILING = 3
@@ -27,20 +28,31 @@ def stray_closers(text: str, hole: Hole) -> str:
 
 
 def syntax(text: str, hole: Hole) -> str:
-    """Try a few shorter texts when the text does not parse, and take one that does; never empty it."""
+    """Take the longest beginning that parses, of a few, when the text does not; none when it only does harm.
+
+    What is merely not finished, and would parse once what it opens is closed, stays.
+    """
     if hole.language is None or not text.strip() or hole.state.region != "code":
         return text
-    cuts = _cuts(text, hole)  # before anything is parsed, which is what costs
-    n_errors = hole.n_errors(text) if cuts else 0
+    n_errors = hole.n_errors(text)
     if n_errors == 0:
         return text
     n_errors_before = hole.n_errors("")
     if n_errors_before > _N_USUAL_ERRORS:
         return text  # a macro, C++ in a `.h`: the tree cannot judge this code
-    for cut in cuts:
+    for cut in _cuts(text, hole):
         if hole.n_errors(cut) <= min(n_errors_before, n_errors - 1):
             return cut
-    return text
+    # Where blocks end with a word or a tag, an end that is right can look like a fault in a window.
+    is_sure = n_errors > n_errors_before and hole.language.block_style != "end"
+    return "" if is_sure and not _is_unfinished(text, hole) else text
+
+
+def _is_unfinished(text: str, hole: Hole) -> bool:
+    """Whether the text ends in the middle of something: a call, a block."""
+    last_line = hole.whole_lines(text)[-1]
+    opens = len(hole.scan(text).state.open_brackets) > len(hole.state.open_brackets)
+    return opens or opens_block(last_line, hole.language) or last_line.endswith((",", "\\"))
 
 
 def _cuts(text: str, hole: Hole) -> list[str]:
@@ -49,8 +61,9 @@ def _cuts(text: str, hole: Hole) -> list[str]:
         # The model was cut off in the middle of the last line; not when that line goes on behind the cursor.
         lines = text.split("\n")
         is_open_end = not hole.line_suffix.strip()
-        cuts = ["\n".join(lines[:-n]) for n in range(1, _N_LAST_LINES + 1)] if is_open_end else []
-    else:
-        n_closing = len(text) - len(text.rstrip(_CLOSING))
-        cuts = [text[:-size] for size in range(1, min(n_closing, _N_TRAILING) + 1)]
+        cuts = ["\n".join(lines[:-n]) for n in range(1, len(lines))] if is_open_end else []
+        balanced = next((cut for cut in cuts if hole.scan(cut).state.open_brackets == hole.state.open_brackets), "")
+        return [cut for cut in dict.fromkeys([*cuts[:_N_LAST_LINES], balanced]) if cut.strip()]
+    n_closing = len(text) - len(text.rstrip(_CLOSING))
+    cuts = [text[:-size] for size in range(1, min(n_closing, _N_TRAILING) + 1)]
     return [cut for cut in cuts if cut.strip() and hole.imbalance(cut) <= hole.imbalance(text)]

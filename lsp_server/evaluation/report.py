@@ -16,9 +16,9 @@ from lsp_server.evaluation.summary import ALL, Comparison, Figure, Row, compare,
 TITLES = {**KINDS, ALL: "all"}
 _NOTE = (
     "In brackets: what holds the figure with 95 % confidence. First line: of the holes, how many got exactly the "
-    "missing first line. Alike: how much of the missing text and the suggestion match. Parses: of the suggestions, "
-    "how many leave no more syntax errors than the file had. Repeats: how many say again what stands behind them. "
-    "Each hole is the first question in its file. "
+    "missing first line. Alike: how much of the missing text and the suggestion match. Parses: of the suggestions in "
+    "files without a syntax error, how many leave them so. Repeats: how many say again what stands behind them. Each "
+    "hole is the first question in its file. "
     "Cross-file: uses what only another file defines; hard: and what the file names nowhere else."
 )
 

@@ -17,9 +17,9 @@ class Score:
     Attributes:
         exact: Whether its first line is the missing one, white space around it aside.
         similarity: How alike it and the missing text are, from 0 to 1.
-        parses: Whether the file with it has no more syntax errors than it had; None where nothing was suggested, or
-            Kruk knows no grammar.
-        repeats: Whether it ends with the rest of the cursor's line, or the line below, and what was missing does not.
+        parses: Whether the file with it has no syntax error; None where nothing was suggested, where there is one
+            without it too, or where Kruk knows no grammar.
+        repeats: Whether it ends with the rest of the cursor's line or the line below; what was missing does not.
     """
 
     exact: bool
@@ -32,9 +32,8 @@ def score(hole: Hole, text: str) -> Score:
     """Judge what was suggested for a hole; nothing ("") is neither exact nor alike."""
     text = fitted(text, hole.middle)
     parses = None
-    if text and (language := hole.language):
-        n_before = parse(hole.prefix + hole.middle + hole.suffix, language).n_errors
-        parses = parse(hole.prefix + text + hole.suffix, language).n_errors <= n_before
+    if text and (language := hole.language) and not parse(hole.prefix + hole.suffix, language).has_errors:
+        parses = not parse(hole.prefix + text + hole.suffix, language).has_errors
     exact = first_line(text) == first_line(hole.middle)
     repeated = _repeats(hole, text) and not _repeats(hole, hole.middle)
     return Score(exact, edit_similarity(text.strip(), hole.middle.strip()), parses, repeated)

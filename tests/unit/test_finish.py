@@ -257,6 +257,20 @@ def test_syntax(drawn, name, text):
     check(drawn, name, text)
 
 
+@cases(
+    ("drawn", "name", "text", "reason"),
+    [
+        ("def f():\n    ├await adapter = await make()┤\n    return adapter\n", "python", "", "does not parse"),
+        ("def f():\n    ├result = make(┤\n    return result\n", "python", "result = make(", None),
+        ("def f():\n    ├if made:┤\n    return made\n", "python", "if made:", None),
+        ("class A {\n  f() {\n    ├const a = = 1;┤\n  }\n}\n", "typescript", "", "does not parse"),
+        ("class A {\n  f() {\n    ├if (x) {┤\n  }\n}\n", "typescript", "if (x) {", None),
+    ],
+)
+def test_what_breaks_the_syntax_is_dropped_and_what_is_unfinished_is_not(drawn, name, text, reason):
+    check(drawn, name, text, reason)
+
+
 def test_the_notes_say_what_was_done():
     done = finished("def f(a):\n    ├return (a))\n\nx<|endoftext|>┤\n", "python")
     assert done.text == "return (a)"
