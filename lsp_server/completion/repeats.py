@@ -55,7 +55,8 @@ def lines_below(text: str, hole: Hole) -> str:
         tail = numbered[-n_lines:]
         if [line for _i, line in tail] == hole.below[:n_lines]:
             cut = _first_lines(text, tail[0][0])
-            if hole.imbalance(cut) <= hole.imbalance(text):
+            is_same_line = not cut.strip() and hole.line_prefix.strip() and _tells(tail[0][1])
+            if is_same_line or hole.imbalance(cut) <= hole.imbalance(text):
                 return cut
     for at, (i, line) in enumerate(numbered):
         following = [other for _i, other in numbered[at : at + 2]]

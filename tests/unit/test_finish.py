@@ -271,6 +271,11 @@ def test_what_breaks_the_syntax_is_dropped_and_what_is_unfinished_is_not(drawn, 
     check(drawn, name, text, reason)
 
 
+def test_a_line_that_is_begun_is_not_completed_to_the_one_below():
+    """Also where what is begun has an open bracket, which the rest of the line would close."""
+    check("check(a, style.├get(b))┤\ncheck(a, style.get(b))\n", "python", "", "repeats the text below")
+
+
 def test_the_notes_say_what_was_done():
     done = finished("def f(a):\n    ├return (a))\n\nx<|endoftext|>┤\n", "python")
     assert done.text == "return (a)"
