@@ -77,7 +77,7 @@ OPTIONS = (
         SECRET_GLOBS,
         "Files that are never read or completed: secrets first of all. Replaces the default list.",
     ),
-    Option("context.enabled", True, "Show the model more than the file at the cursor. Has no effect yet."),
+    Option("context.enabled", True, "Show the model pieces of the project's other files, too."),
     Option(
         "context.budgetTokens",
         1024,
