@@ -64,9 +64,10 @@ async def test_a_file_that_is_made_later_is_seen(start, workspace):
     (workspace / "shapes.py").write_text(SHAPES)
     changed = types.FileEvent((workspace / "shapes.py").as_uri(), types.FileChangeType.Created)
     editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([changed]))
-    for _ in range(200):
+    for n in range(1, 200):
         editor.type(types.Position(0, 0), "#\n", uri)  # moves everything: the context is chosen anew
-        await editor.ask(0, 0, uri=uri)
+        await editor.ask(0, 0, uri=uri)  # as it is for another line than before
+        await editor.ask(3 + n, 16, uri=uri)
         rooms = {room.room: room for room in (await editor.request("kruk/lastCompletion")).rooms}
         if "context" in rooms and rooms["context"].pieces:
             return
