@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lsp_server.completion.hole import Hole
+from lsp_server.completion.layout import width_of
 
 _LONGEST_OVERLAP = 400
 _N_OVERLAPS = 8  # tried; a text that overlaps in more ways is a row of the same character
@@ -50,13 +51,14 @@ def lines_below(text: str, hole: Hole) -> str:
     if hole.line_suffix.strip() or not hole.below or not text.strip():
         return text
     lines = hole.whole_lines(text)
+    body = lines[1] if text.startswith("\n") and len(lines) > 1 else lines[0]
     numbered = [(i, line) for i, line in enumerate(lines) if line]
     for n_lines in range(min(len(numbered), len(hole.below)), 0, -1):
         tail = numbered[-n_lines:]
         if [line for _i, line in tail] == hole.below[:n_lines]:
             cut = _first_lines(text, tail[0][0])
             is_same_line = not cut.strip() and hole.line_prefix.strip() and _tells(tail[0][1])
-            if is_same_line or hole.imbalance(cut) <= hole.imbalance(text):
+            if is_same_line or _closes_again(tail, body) or hole.imbalance(cut) <= hole.imbalance(text):
                 return cut
     for at, (i, line) in enumerate(numbered):
         following = [other for _i, other in numbered[at : at + 2]]
@@ -86,6 +88,14 @@ def rest_of_line(text: str, hole: Hole) -> str:
         if not splits_word and hole.imbalance(kept) + is_ruler <= hole.imbalance(text):
             return kept
     return text
+
+
+def _closes_again(tail: list[tuple[int, str]], body: str) -> bool:
+    """Whether the last lines only close blocks around `body`, as the same lines below do: no block ends twice.
+
+    The brackets alone do not show it, when what is then closed too early ends far below.
+    """
+    return not any(_WORD.search(line) for _i, line in tail) and width_of(tail[0][1]) < width_of(body)
 
 
 def _may_end(hole: Hole) -> bool:

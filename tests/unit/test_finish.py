@@ -276,6 +276,18 @@ def test_a_line_that_is_begun_is_not_completed_to_the_one_below():
     check("check(a, style.├get(b))┤\ncheck(a, style.get(b))\n", "python", "", "repeats the text below")
 
 
+def test_a_block_is_not_closed_twice():
+    """Although what is open around it would close then, and the end of that lies far below."""
+    more = "".join(f"    void m{n}() {{\n        go({n});\n    }}\n" for n in range(80))
+    head = "class A {\n    void f() {\n        if (a) {\n"
+    for at, end in ((head, "            b();\n        }"), (head + "            ", "b();\n        }")):
+        rest = "\n        }\n    }\n" + more + "}\n"
+        text = finished(f"{at}├{end}┤{rest}", "java", "always").text
+        assert text == end.removesuffix("\n        }")
+    own = "if (b) {\n                c();\n            }"
+    check(head + f"            ├{own}┤\n        }}\n    }}\n{more}}}\n", "java", own, multiline="always")
+
+
 def test_the_notes_say_what_was_done():
     done = finished("def f(a):\n    ├return (a))\n\nx<|endoftext|>┤\n", "python")
     assert done.text == "return (a)"
