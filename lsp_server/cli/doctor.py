@@ -247,7 +247,7 @@ def _try_one(root: Path, model: str) -> Iterator[Finding]:
             speed = f", {said['tokens'] / (time.perf_counter() - started):.0f} tokens a second"
         except KrukError:  # a base model; the completion has shown that it works
             speed = ""
-        if not answer:
+        if not answer or not answer["items"]:
             reason = client.request("kruk/lastCompletion", None)["reason"]
             yield Finding("Self-test", "bad", f"no suggestion: {reason}", "Try another model")
             return

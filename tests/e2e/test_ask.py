@@ -93,7 +93,13 @@ def test_control_c_ends_it(home, tmp_path, default_model):
         "--model",
         str(default_model),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment(home)) as process:
+
+    def hear_signals():  # whoever runs the tests in the background may have had SIGINT ignored, which is inherited
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment(home), preexec_fn=hear_signals
+    ) as process:
         assert process.stdout and process.stdout.read(8)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import real_model
-from tests.model.engine import load
+from tests.model.real_engine import load
 
 
 @pytest.fixture(scope="module")

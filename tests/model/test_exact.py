@@ -16,7 +16,7 @@ from lsp_server.completion.trace import Trace
 from lsp_server.model.base import BRANCH, COMPLETION, NEAR, SPARE
 from lsp_server.model.worker import Urgency, Worker, persist
 from lsp_server.text import Document
-from tests.model.engine import divergence, forget_logits, load
+from tests.model.real_engine import divergence, forget_logits, load
 
 pytestmark = pytest.mark.model
 

@@ -14,7 +14,7 @@ from lsp_server.model import memory, registry
 from lsp_server.model.base import CHAT, COMPLETION, Aborted
 from lsp_server.model.generate import Prompt, generate, heal
 from tests.conftest import run
-from tests.model.engine import divergence
+from tests.model.real_engine import divergence
 
 pytestmark = pytest.mark.model
 
@@ -147,7 +147,7 @@ def test_memory_is_estimated_within_a_tenth(default_model):
 
     code = (
         "import sys, psutil\n"
-        "from tests.model.engine import load\n"
+        "from tests.model.real_engine import load\n"
         "m = load(sys.argv[1], int(sys.argv[2])); ids = m.tokenize('x = 1\\n' * 200)\n"
         "for n in range(len(ids) - 50, len(ids)): m.evaluate(0, ids[:n]); m.logits()\n"
         "print(psutil.Process().memory_info().rss)"

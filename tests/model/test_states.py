@@ -6,7 +6,7 @@ from lsp_server.model.base import BRANCH, CHAT, COMPLETION, SavedState
 from lsp_server.model.states import States
 from lsp_server.paths import CacheFolder
 from tests.conftest import run
-from tests.model.engine import divergence, forget_logits, load
+from tests.model.real_engine import divergence, forget_logits, load
 
 pytestmark = pytest.mark.model
 

@@ -5,7 +5,7 @@ import pytest
 
 from lsp_server.model import memory
 from lsp_server.model.base import COMPLETION
-from tests.model.engine import load
+from tests.model.real_engine import load
 
 pytestmark = pytest.mark.model
 
