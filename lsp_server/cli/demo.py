@@ -102,7 +102,7 @@ def _show_completion(client: Client, uri: str, prefix: str) -> None:
     with err.status("Asking for a completion …"):
         answer = client.request("textDocument/inlineCompletion", params)
     took_ms = (time.perf_counter() - started) * 1e3
-    if not answer:
+    if not answer or not answer["items"]:
         trace = client.request("kruk/lastCompletion", None)
         raise KrukError(f"There was no suggestion: {trace['reason']}", "Run `kruk doctor`")
     text = answer["items"][0]["insertText"]
