@@ -261,6 +261,7 @@ def test_syntax(drawn, name, text):
     ("drawn", "name", "text", "reason"),
     [
         ("def f():\n    ├await adapter = await make()┤\n    return adapter\n", "python", "", "does not parse"),
+        ("def f():\n    ├a = 0┤    b = 0\n    return a + b\n", "python", "a = 0", None),  # a line end is yet to come
         ("def f():\n    ├result = make(┤\n    return result\n", "python", "result = make(", None),
         ("def f():\n    ├if made:┤\n    return made\n", "python", "if made:", None),
         ("class A {\n  f() {\n    ├const a = = 1;┤\n  }\n}\n", "typescript", "", "does not parse"),
