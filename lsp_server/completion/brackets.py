@@ -43,8 +43,8 @@ def syntax(text: str, hole: Hole) -> str:
     for cut in _cuts(text, hole):
         if hole.n_errors(cut) <= min(n_errors_before, n_errors - 1):
             return cut
-    # Where blocks end with a word or a tag, an end that is right can look like a fault in a window; and what follows on
-    # the line may be the next one, which a line end will part from this one.
+    # Where blocks end with a word or a tag, an end that is right can look like a fault in a window. And what follows
+    # on the line may be the next one, which a line end will part from this one.
     is_sure = n_errors > n_errors_before and hole.language.block_style != "end" and not hole.line_suffix.strip()
     return "" if is_sure and not _is_unfinished(text, hole) else text
 
