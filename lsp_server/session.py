@@ -199,7 +199,7 @@ class Session:
             if run.task.done():
                 return run.task.result()
             run.flight.leave(too_low(run.flight.doubt.result(), self.settings.completion.min_confidence))
-            self._let_go(run, DOUBT_S)
+            self._let_go(run, LINGER_S if power.is_on_battery() else DOUBT_S)
             return ""
         except asyncio.CancelledError:
             run.flight.leave()

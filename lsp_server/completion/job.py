@@ -117,9 +117,10 @@ def suggest(task: Task, flight: Flight, states: States) -> Callable[[Model], Ste
             return rule.feed(text)
 
         def weigh(generation: Generation) -> None:
-            sure = confidence(doubts(generation, generation.text))
-            if sure < task.least and not flight.doubt.done():
-                flight.doubt.set_result(sure)
+            if task.least and not flight.doubt.done():
+                sure = confidence(doubts(generation, generation.text))
+                if sure < task.least:
+                    flight.doubt.set_result(sure)
 
         with trace.room("model") as counts:
             generation = yield from generate(
