@@ -22,12 +22,10 @@ from lsp_server.completion.layout import (
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
 from lsp_server.syntax.scan import Scan, ScanState, scan, state_after
-from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Window, parse, window
+from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Window, near_window, parse, window
 
 _SUFFIX_TO_JUDGE_BY = 1_500
 _LINES_TO_COMPARE = 12
-_NEAR_BEFORE = 4_000
-_NEAR_AFTER = 1_500
 _FEW = 3  # indented lines, from which on a document shows a habit
 _CLEARLY = 0.9
 _SPACED_LINE = re.compile(r"\n {2,}\S")
@@ -124,8 +122,7 @@ class Hole:
 
     @functools.cached_property
     def _near(self) -> Window:
-        # Whether a text parses shows close by, and parsing is what costs most here.
-        return window(self.prefix, self.suffix, _NEAR_BEFORE, _NEAR_AFTER)
+        return near_window(self.prefix, self.suffix)
 
     def _judge(self, text: str) -> ScanState:
         return state_after(text + self.suffix[:_SUFFIX_TO_JUDGE_BY], self.language, self.state)

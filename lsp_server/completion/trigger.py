@@ -28,7 +28,7 @@ from lsp_server.completion.layout import (
 )
 from lsp_server.syntax.languages import Language
 from lsp_server.syntax.scan import CLOSER_OF, Region, ScanState, scan, state_after
-from lsp_server.syntax.tree import Block, Window, parse, surroundings, window
+from lsp_server.syntax.tree import Block, Window, near_window, parse, surroundings, window
 
 Multiline = Literal["auto", "always", "never"]
 EndsBy = Literal["dedent", "brace"]
@@ -73,9 +73,10 @@ class _Place:
 
     def __init__(self, prefix: str, suffix: str, language: Language | None) -> None:
         self.language = language
-        self.window: Window = window(prefix, suffix)
-        self.prefix = self.window.prefix
-        self.suffix = self.window.suffix
+        around = window(prefix, suffix)
+        self.prefix = around.prefix
+        self.suffix = around.suffix
+        self.near: Window = near_window(prefix, suffix)
         self.line_prefix = line_prefix_of(self.prefix)
         self.line_suffix = line_suffix_of(self.suffix)
         self.above = line_above(self.prefix)
@@ -131,8 +132,8 @@ def _region(place: _Place) -> Region:
         return region
     # Reading on from the window's start cannot tell an interpolation from the string around it, nor a regular
     # expression's quote from a string's. The tree can, if it parses.
-    tree = parse(place.window.text, place.language)
-    return region if tree.has_errors else tree.region_at(place.window.cursor)
+    tree = parse(place.near.text, place.language)
+    return region if tree.has_errors else tree.region_at(place.near.cursor)
 
 
 def _is_between_braces(place: _Place) -> bool:
@@ -180,16 +181,16 @@ def _suite(place: _Place, language: Language) -> Shape:
             return Shape("line", "an empty line at the left edge begins something new")
         step = language.indent.unit if is_below_header else ""
         indent = place.line_prefix or indent_of(header) + step
-        before = place.prefix[: len(place.prefix) - len(place.line_prefix)] + indent
+        before = place.near.prefix.removesuffix(place.line_prefix) + indent
     elif is_below_header:
         indent = indent_of(header) + language.indent.unit
-        before = place.prefix + "\n" + indent
+        before = place.near.prefix + "\n" + indent
     else:
         return _NO_BODY
     floor = width_of(header) + 1 if is_below_header else width_of(indent)
     if floor > 0 and width_of(place.below) >= floor and not closer_in(place.below, language):
         return Shape("line", "code follows in the same body")
-    block = _block_of_probe(before, place.suffix, language)
+    block = _block_of_probe(before, place.near.suffix, language)
     if block and block.n_statements > 1:
         return Shape("line", "the body has code already")
     if block:
@@ -217,7 +218,7 @@ def _braced(place: _Place, language: Language) -> Shape:
     opened = place.above if place.is_blank else place.line_prefix
     if not place.is_blank and not opened.rstrip().endswith("{"):
         return _NO_BODY
-    text, cursor = place.window.text, place.window.cursor
+    text, cursor = place.near.text, place.near.cursor
     block = parse(text, language).enclosing_block(cursor)
     header = _line_of(text, block.start - 1) if block else opened
     if block and block.n_statements > 0:

@@ -20,6 +20,8 @@ Region = Literal["code", "string", "comment"]
 
 WINDOW_BEFORE = 8_000
 WINDOW_AFTER = 4_000
+NEAR_BEFORE = 3_000
+NEAR_AFTER = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ def window(prefix: str, suffix: str, before: int = WINDOW_BEFORE, after: int = W
         line_end = suffix.rfind("\n", 0, after)
         end = line_end + 1 if line_end >= 0 else after
     return Window(prefix[start:] + suffix[:end], start, len(prefix) - start, is_whole_start)
+
+
+def near_window(prefix: str, suffix: str) -> Window:
+    """The part to parse at each key stroke: what a tree says of the cursor shows close by, and parsing costs most."""
+    return window(prefix, suffix, NEAR_BEFORE, NEAR_AFTER)
 
 
 @functools.lru_cache(maxsize=16)
