@@ -57,9 +57,21 @@ def find_code_server() -> Found:
     return Found({"code_server": Path(server), "chromium": Path(chromium), "node_modules": playwright})
 
 
+def find_emacs() -> Found:
+    """Emacs 29 or newer, which brings Eglot, with its emacsclient, and tmux to show it."""
+    path = os.environ.get("KRUK_EMACS") or shutil.which("emacs")
+    if path and shutil.which("tmux"):
+        out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+        version = re.match(r"GNU Emacs (\d+)", out)
+        if version and int(version[1]) >= 29:
+            return Found({"emacs": Path(path)})
+    return Found({}, "Emacs tests not run: no Emacs 29 (set KRUK_EMACS), or no tmux")
+
+
 REQUIREMENTS: dict[str, Callable[[], Found]] = {
     "nvim": lru_cache(find_nvim),
     "code_server": lru_cache(find_code_server),
+    "emacs": lru_cache(find_emacs),
 }
 
 _missing: list[str] = []
@@ -87,6 +99,12 @@ def pytest_report_collectionfinish() -> list[str]:
 def nvim() -> Path:
     """The path of a Neovim that has inline completion."""
     return REQUIREMENTS["nvim"]().parts["nvim"]
+
+
+@pytest.fixture(scope="session")
+def emacs() -> Path:
+    """The path of an Emacs that brings Eglot."""
+    return REQUIREMENTS["emacs"]().parts["emacs"]
 
 
 @pytest.fixture(scope="session")
