@@ -32,7 +32,7 @@ from lsp_server.text import Document, unix
 
 _SEVERITIES = {1: "error", 2: "warning", 3: "information", 4: "hint"}
 
-_taking_back: set[asyncio.Task[None]] = set()
+_kept: set[asyncio.Task[None]] = set()
 
 
 async def chat(session: Session, editor: Editor, params: ChatParams) -> dict[str, Any]:
@@ -57,7 +57,10 @@ async def chat(session: Session, editor: Editor, params: ChatParams) -> dict[str
 
 
 async def send(session: Session, editor: Editor, argument: object, token: int | str | None) -> dict[str, Any] | None:
-    """`kruk.chat`: answer the last question of a chat document, at its end. What is cancelled is taken back."""
+    """`kruk.chat`: answer the last question of a chat document, at its end. What is cancelled is taken back.
+
+    None when it was cancelled, and when the editor tells of no change before it has this command's answer.
+    """
     uri = msgspec.convert(argument or {}, ChatArguments).uri
     document, answering = session.documents.get(uri), session.conversations.answering
     if document is None:
@@ -67,8 +70,29 @@ async def send(session: Session, editor: Editor, argument: object, token: int | 
     turns = chat_document.turns(document.text)
     if turns[-1].role != "user" or not turns[-1].text:
         raise RpcError(INVALID_PARAMS, f"There is no question yet. Write it below `{chat_document.YOU}`, then send.")
+    tail = Tail(session, editor, uri)
+    tail.write(chat_document.opening(document.text))
     answering.add(uri)
-    tail, breaks = Tail(session, editor, uri), ""
+    work = asyncio.ensure_future(_send(session, editor, uri, turns, tail, token))
+    work.add_done_callback(lambda _: answering.discard(uri))
+    still = asyncio.ensure_future(tail.stands_still.wait())
+    try:
+        await asyncio.wait({work, still}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        work.cancel()
+        raise
+    finally:
+        still.cancel()
+    if work.done():
+        return work.result()
+    _keep(asyncio.ensure_future(_told_of_failure(editor, work)))
+    return None
+
+
+async def _send(
+    session: Session, editor: Editor, uri: str, turns: list[Turn], tail: Tail, token: int | str | None
+) -> dict[str, Any] | None:
+    breaks = ""
 
     def say(text: str) -> None:
         nonlocal breaks
@@ -77,7 +101,6 @@ async def send(session: Session, editor: Editor, argument: object, token: int | 
         tail.write(said)
 
     tail.on_failure(asyncio.current_task())
-    tail.write(chat_document.opening(document.text))
     try:
         async with editor.progress(token, "Chat", say) as stream:
 
@@ -91,15 +114,21 @@ async def send(session: Session, editor: Editor, argument: object, token: int | 
         if tail.failure:
             editor.message(str(tail.failure))
             return None
-        _take_back(tail)
+        _keep(asyncio.ensure_future(tail.take_back()))  # behind the answer that it was cancelled
         if isinstance(error, KrukError):
             raise RpcError(INVALID_PARAMS, str(error)) from error
         if isinstance(error, asyncio.CancelledError) and editor.was_cancelled():
             return None
         raise
-    finally:
-        answering.discard(uri)
     return result
+
+
+async def _told_of_failure(editor: Editor, work: asyncio.Future[dict[str, Any] | None]) -> None:
+    """Wait for a command that is answered already, and tell the user when it fails."""
+    try:
+        await work
+    except RpcError as error:
+        editor.message(error.message)
 
 
 async def new(session: Session, editor: Editor, argument: object) -> dict[str, Any]:
@@ -169,11 +198,10 @@ def _ignore(_text: str) -> None:
     """Show nothing."""
 
 
-def _take_back(tail: Tail) -> None:
-    """Remove what was written, behind the answer that it was cancelled."""
-    task = asyncio.ensure_future(tail.take_back())
-    _taking_back.add(task)
-    task.add_done_callback(_taking_back.discard)
+def _keep(task: asyncio.Task[None]) -> None:
+    """Hold on to a task that nobody waits for."""
+    _kept.add(task)
+    task.add_done_callback(_kept.discard)
 
 
 def _new_file(folder: Path, name: str, text: str) -> Path:

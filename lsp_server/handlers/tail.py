@@ -1,7 +1,8 @@
 """Text that grows at the end of a document that is open in the editor, by edits of the version the editor has.
 
 Each edit waits until the editor's text has the one before. When the end is changed by somebody else, or the document
-is closed, no more is written and nothing is taken back.
+is closed, no more is written and nothing is taken back. Eglot tells of no change while it waits for a command's answer
+(`stands_still`); ALE applies an edit and never says so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lsp_server.text import Document, unix
 PERIOD_S = 0.1  # between two edits
 LOOK_S = 0.01  # between two looks at whether the editor has sent its text
 PATIENCE_S = 3.0  # for that text
+STILL_S = 0.7  # for that text, before the editor seems to stand still until its command is answered
 TRIES = 3  # of an edit that the editor refuses, because its text has changed meanwhile
 REFUSED_S = 0.5  # to wait for that change
 
@@ -38,6 +40,7 @@ class Tail:
         self._written = self._pending = ""
         self._has_pending = asyncio.Event()
         self._is_ended = False
+        self.stands_still = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
 
     def write(self, text: str) -> None:
@@ -110,7 +113,17 @@ class Tail:
             change: dict[str, object] = {"documentChanges": [{"textDocument": identifier, "edits": [edit]}]}
         else:
             change = {"changes": {self._uri: [edit]}}
-        await self._editor.apply(change)
+        wanted = unix(document.text[:start] + new + document.text[end:]).rstrip("\n")
+        applying = asyncio.ensure_future(self._editor.apply(change))
+        try:
+            while not applying.done():
+                there = self._session.documents.get(self._uri)
+                if there and there is not document and unix(there.text).rstrip("\n") == wanted:
+                    return
+                await asyncio.wait([applying], timeout=LOOK_S)
+            applying.result()
+        finally:
+            applying.cancel()
 
     def _place(self, document: Document) -> tuple[int, int]:
         """Where the text ends that is not line ends, and where the line ends end that were written."""
@@ -123,15 +136,18 @@ class Tail:
 
     async def _document(self) -> Document:
         """The document, once it has what was written."""
-        deadline = time.monotonic() + PATIENCE_S
+        started = time.monotonic()
         while True:
             document = self._session.documents.get(self._uri)
             if document is None:
                 raise Moved("The answer stops: its document was closed")
             if unix(document.text).rstrip().endswith(self._written.rstrip()):
                 return document
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - started
+            if waited > PATIENCE_S:
                 raise Moved("The answer stops: the end of its document was edited")
+            if waited > STILL_S:
+                self.stands_still.set()
             await asyncio.sleep(LOOK_S)
 
     async def _change_of(self, document: Document) -> None:

@@ -22,7 +22,9 @@ class Terminal:
         self._pauses = itertools.cycle((0.03, 0.05, 0.04))
         line = shlex.join(["env", *(f"{name}={value}" for name, value in environment.items()), *command])
         # Without a server that is somebody's: TMUX names it.
-        self._environment = {name: value for name, value in os.environ.items() if name != "TMUX"} | {"LC_ALL": "C.UTF-8"}
+        self._environment = {name: value for name, value in os.environ.items() if name != "TMUX"} | {
+            "LC_ALL": "C.UTF-8"
+        }
         self._run("new-session", "-d", "-x", "100", "-y", "40", line)
 
     def type(self, text: str) -> None:

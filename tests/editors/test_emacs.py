@@ -68,7 +68,10 @@ def start(emacs: Path, tmp_path: Path) -> Iterator[Callable[..., Emacs]]:
 
     def begin(script: object = None, model: Path | None = None) -> Emacs:
         if model:
-            server, options = ["-m", "lsp_server", "serve"], f" :initializationOptions (:model {json.dumps(str(model))})"
+            server, options = (
+                ["-m", "lsp_server", "serve"],
+                f" :initializationOptions (:model {json.dumps(str(model))})",
+            )
         else:
             file = tmp_path / "script.json"
             file.write_text(json.dumps(script))
@@ -144,7 +147,9 @@ def test_a_chat_about_the_code_is_shown(start: Callable[..., Emacs], project: Pa
 
 
 @pytest.mark.model
-def test_the_real_model_documents_and_answers(start: Callable[..., Emacs], project: Path, default_model: Path) -> None:
+def test_the_real_model_documents_and_answers(
+    start: Callable[..., Emacs], project: Path, default_model: Path
+) -> None:
     emacs = start(model=default_model)
     emacs.open(project / "sums.py")
     emacs.go_to(5)
