@@ -12,6 +12,7 @@ from lsp_server.text import Document
 
 MAX_CHARS = 400_000  # a longer document is not parsed for an action
 MAX_LINES_AROUND = 80  # a longer definition around a diagnostic is not asked about as a whole
+MAX_WORD_CHARS = 100
 N_LINES_NEAR = 5  # then, and where there is none, lines around it
 
 
@@ -43,14 +44,19 @@ def tree_of(text: str, language: Language | None) -> SyntaxTree | None:
 
 
 def target_of(document: Document, language: Language | None, start: int, end: int) -> Target:
-    """What a selection means: the lines it touches; an empty one the definition around it, else the document.
+    """What a selection means: the lines it touches; a mere place the definition around it, else the document.
 
     Raises KrukError when there is nothing.
     """
-    if start == end:
+    if is_place(document, start, end):
         span = definition_at(document, language, start)
         start, end = (span.start, span.end) if span else (0, len(document.text))
     return _target(document, language, start, end)
+
+
+def is_place(document: Document, start: int, end: int) -> bool:
+    """Whether a selection only says where somebody is: ALE sends the character at the cursor, Eglot the word."""
+    return end - start <= 1 or (end - start <= MAX_WORD_CHARS and document.text[start:end].isidentifier())
 
 
 def target_around(document: Document, language: Language | None, start: int, end: int) -> Target:

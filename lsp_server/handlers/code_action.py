@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lsp_server import protocol
 from lsp_server.actions.ability import why_not
 from lsp_server.actions.action import Action
 from lsp_server.actions.languages import habits
 from lsp_server.actions.library import BUILT_IN
+from lsp_server.actions.target import is_place
 from lsp_server.capabilities import LLM_GENERATED, Client
 from lsp_server.chat.document import is_chat
 from lsp_server.handlers import actions, chat
@@ -29,7 +31,8 @@ def code_actions(session: Session, client: Client, params: CodeActionParams) -> 
     if is_chat(document):
         return [_chat_action("Send", "kruk.chat", client, document)] if is_chat_wanted else []
     language = language_of(document)
-    has_selection = params.range.start != params.range.end
+    start, end = (protocol.offset(document, at, client) for at in (params.range.start, params.range.end))
+    has_selection = not is_place(document, start, end)
     found = []
     for action in known_actions(session):
         if _is_offered(action, document, language, has_selection, bool(params.context.diagnostics)) and _is_wanted(

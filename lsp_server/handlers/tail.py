@@ -1,7 +1,7 @@
 """Text that grows at the end of a document that is open in the editor, by edits of the version the editor has.
 
 Each edit waits until the editor's text has the one before. When the end is changed by somebody else, or the document
-is closed, no more is written and nothing is taken back. Eglot tells of no change while it waits for a command's answer
+is closed, no more is written and nothing is taken back. Eglot tells of no change while it waits for an answer
 (`stands_still`); ALE applies an edit and never says so.
 """
 

@@ -149,6 +149,8 @@ async def test_what_is_offered(desk):
     }
     selected = {action.title for action in await it.actions((4, 4), (4, 16))}
     assert selected - titles == {"Kruk: Edit as its comment says"}
+    word = {action.title for action in await it.actions((4, 11), (4, 12))}  # ALE sends the character at the cursor
+    assert word == titles
     fix, *others = await it.actions((4, 8), diagnostics=[problem(4, 11, 16)])
     assert (fix.title, fix.kind) == ("Kruk: Fix", "quickfix.kruk.fix")
     assert [*fix.diagnostics] == [problem(4, 11, 16)]
@@ -194,6 +196,14 @@ async def test_fix_changes_the_line_and_nothing_else(desk):
     assert (change.text_document.version, len(change.edits)) == (1, 1)
     assert change.edits[0].range.start.line == change.edits[0].range.end.line == 4
     assert edit.change_annotations["kruk"].label == "Kruk: Fix"
+
+
+@pytest.mark.parametrize("place", [((4, 4), (4, 5)), ((4, 4), (4, 10))], ids=["a character", "a word"])
+async def test_a_word_stands_for_the_definition_around_it(desk, place):
+    it = await desk({"says": FIXED})
+    it.open(PY)
+    assert (await it.run("Kruk: Simplify", *place))["applied"]
+    assert it.texts[URI] == PY.replace("a - b", "a + b")
 
 
 async def test_a_client_without_document_changes(desk):

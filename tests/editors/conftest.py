@@ -68,10 +68,31 @@ def find_emacs() -> Found:
     return Found({}, "Emacs tests not run: no Emacs 29 (set KRUK_EMACS), or no tmux")
 
 
+def find_vim() -> Found:
+    """Vim 8.2 or newer, where ALE is a package of its, and tmux to show it."""
+    path = os.environ.get("KRUK_VIM") or shutil.which("vim")
+    if path and shutil.which("tmux"):
+        command = [
+            path,
+            "-es",
+            "-u",
+            "NONE",
+            "-c",
+            "verbose echo globpath(&pp, 'pack/*/*/ale')",
+            "-c",
+            "q",
+        ]
+        out = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if (out.stdout + out.stderr).strip():
+            return Found({"vim": Path(path)})
+    return Found({}, "Vim tests not run: no Vim with ALE (set KRUK_VIM), or no tmux")
+
+
 REQUIREMENTS: dict[str, Callable[[], Found]] = {
     "nvim": lru_cache(find_nvim),
     "code_server": lru_cache(find_code_server),
     "emacs": lru_cache(find_emacs),
+    "vim": lru_cache(find_vim),
 }
 
 _missing: list[str] = []
@@ -105,6 +126,12 @@ def nvim() -> Path:
 def emacs() -> Path:
     """The path of an Emacs that brings Eglot."""
     return REQUIREMENTS["emacs"]().parts["emacs"]
+
+
+@pytest.fixture(scope="session")
+def vim() -> Path:
+    """The path of a Vim that has ALE."""
+    return REQUIREMENTS["vim"]().parts["vim"]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A program on a terminal that is nobody's: keys go in one by one, the screen can be read, and is shown on failure."""
+"""A program on a terminal of its own: keys go in one by one, the screen can be read, and is shown on failure."""
 
 from __future__ import annotations
 
