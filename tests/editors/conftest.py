@@ -69,19 +69,11 @@ def find_emacs() -> Found:
 
 
 def find_vim() -> Found:
-    """Vim 8.2 or newer, where ALE is a package of its, and tmux to show it."""
+    """Vim 8.2 or newer, with ALE among its packages, and tmux to show it."""
     path = os.environ.get("KRUK_VIM") or shutil.which("vim")
     if path and shutil.which("tmux"):
-        command = [
-            path,
-            "-es",
-            "-u",
-            "NONE",
-            "-c",
-            "verbose echo globpath(&pp, 'pack/*/*/ale')",
-            "-c",
-            "q",
-        ]
+        look = "verbose echo globpath(&pp, 'pack/*/*/ale')"
+        command = [path, "-es", "-u", "NONE", "-c", look, "-c", "q"]
         out = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         if (out.stdout + out.stderr).strip():
             return Found({"vim": Path(path)})

@@ -104,7 +104,7 @@ def test_a_chat_document_is_answered(start: Callable[..., Vim]) -> None:
 
 
 def test_a_suggestion_is_in_the_popup_menu(start: Callable[..., Vim]) -> None:
-    vim = start("sums.py", CODE, {"knows": ["def mul(a, b):\n    return a * b\n"]})
+    vim = start("sums.py", CODE, {"knows": [f"{CODE}\ndef mul(a, b):\n    return a * b\n"]})
     vim.terminal.type("Go\ndef mul(a, b):\n    return ")
 
     def shown() -> bool:
