@@ -162,5 +162,14 @@ def test_the_real_model_documents_and_answers(
     emacs.terminal.press("M->")
     emacs.terminal.type("Say hello in one word.")
     emacs.act("Kruk: Send")
-    emacs.terminal.until(lambda: emacs.text("^chat.md").count("\n## You\n") == 2, "the answer", 60)
+    emacs.terminal.until(lambda: emacs.text("^chat.md").count("## You\n") == 2, "the answer", 60)
     assert emacs.text("^chat.md").split("## Kruk")[1].split("## You")[0].strip()
+
+
+def test_a_suggestion_is_a_completion(start: Callable[..., Emacs], project: Path) -> None:
+    emacs = start({"knows": [f"{CODE}\n\ndef mul(a, b):\n    return a * b\n"]})
+    emacs.open(project / "sums.py")
+    emacs.terminal.press("M->")
+    emacs.terminal.type("\n\ndef mul(a, b):\nret")
+    emacs.terminal.press("C-M-i")
+    emacs.terminal.until(lambda: emacs.text("^sums.py").endswith("    return a * b"), "the suggestion to be taken")
