@@ -26,6 +26,7 @@ class Client:
     pulls_configuration: bool = False
     registers_configuration: bool = False
     has_preselect: bool = False
+    has_markdown_documentation: bool = False
     has_as_is_insertion: bool = False
     registers_watchers: bool = False
     has_action_literals: bool = False
@@ -52,12 +53,14 @@ def read_client(capabilities: dict[str, Any]) -> Client:
     offered = get("general", "positionEncodings") or []
     encoding: Encoding = next((name for name in offered if name in ("utf-8", "utf-16", "utf-32")), "utf-16")
     modes = get("textDocument", "completion", "completionItem", "insertTextModeSupport", "valueSet") or []
+    formats = get("textDocument", "completion", "completionItem", "documentationFormat") or []
     return Client(
         encoding=encoding,
         has_inline_completion=get("textDocument", "inlineCompletion") is not None,
         pulls_configuration=bool(get("workspace", "configuration")),
         registers_configuration=bool(get("workspace", "didChangeConfiguration", "dynamicRegistration")),
         has_preselect=bool(get("textDocument", "completion", "completionItem", "preselectSupport")),
+        has_markdown_documentation="markdown" in formats,
         has_as_is_insertion=1 in modes,
         has_action_literals=get("textDocument", "codeAction", "codeActionLiteralSupport") is not None,
         has_disabled_actions=bool(get("textDocument", "codeAction", "disabledSupport")),

@@ -269,10 +269,12 @@ def completion_list(document: Document, at: int, text: str, client: Client) -> d
     word = _WORD_END.search(document.text[line_start:at])[0]  # type: ignore[index]  # matches the empty text
     first_line = text.strip().split("\n", 1)[0]
     item: dict[str, Any] = {
-        "label": (word + first_line)[:80] or "…",
+        "label": (word + text).strip().split("\n", 1)[0][:80] or "…",
         "kind": 15 if "\n" in text else 1,  # snippet, text
         "detail": "Kruk",
-        "documentation": {"kind": "markdown", "value": f"```{document.language_id}\n{word}{text}\n```"},
+        "documentation": {"kind": "markdown", "value": f"```{document.language_id}\n{word}{text}\n```"}
+        if client.has_markdown_documentation
+        else word + text,
         "sortText": "\u0001",
         "filterText": word or first_line,
         "insertTextFormat": 1,

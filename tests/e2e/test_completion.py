@@ -249,6 +249,16 @@ async def test_the_fallback_for_clients_without_inline_completion(start):
     assert item.text_edit.new_text == "return a + b"
     assert item.text_edit.range == types.Range(types.Position(1, 4), types.Position(1, 7))
     assert item.filter_text == "ret"
+    assert item.documentation == "return a + b"  # the client has not said that it reads Markdown
+
+
+async def test_the_label_of_an_ordinary_item_keeps_its_spaces(start):
+    editor = await start({"knows": [ADD]})
+    editor.open("def add(a, b):\n    return a")
+    await editor.ready()
+    params = types.CompletionParams(types.TextDocumentIdentifier(URI), types.Position(1, 12))
+    answer = await editor.client.text_document_completion_async(params)
+    assert answer.items[0].label == "a + b"
 
 
 async def test_a_client_with_inline_completion_is_offered_no_ordinary_one(start):
