@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from lsp_server.context.imports import targets
 from lsp_server.context.languages import facts
 from lsp_server.context.workspace import Workspace, nearest
-from lsp_server.syntax.definitions import Definition, Outline
+from lsp_server.syntax.definitions import Definition, Import, Outline
 from lsp_server.syntax.languages import Language
 
 MOST_NAMESAKES = 3  # a name that more files define means none of them
@@ -50,6 +50,8 @@ class Scope:
         self.language = scopes.workspace.language(path)
         self.outline = scopes.workspace.outline(path) or Outline()
         self._facts = facts(self.language) if self.language else None
+        self._found: dict[tuple[str, int], list[Meaning]] = {}
+        self._members: dict[tuple[Meaning, int], list[Meaning]] = {}
 
     @functools.cached_property
     def imported(self) -> dict[str, list[tuple[str, str]]]:
@@ -81,6 +83,11 @@ class Scope:
 
     def find(self, name: str, steps: int = MOST_STEPS) -> list[Meaning]:
         """What a name means here, as the language has it."""
+        if (name, steps) not in self._found:
+            self._found[name, steps] = self._find(name, steps)
+        return self._found[name, steps]
+
+    def _find(self, name: str, steps: int) -> list[Meaning]:
         if own := self.own(name):
             return [Meaning(self.path, row, "here") for row in own]
         found = [
@@ -98,6 +105,19 @@ class Scope:
     def _starred(self) -> list[str]:
         """Files all of whose names are visible here."""
         return [path for path, there in self.imported.get("*", ()) if there == "*"]
+
+    def at_path(self, module: str) -> list[tuple[str, str]]:
+        """Where a path that code spells out leads, as an import of it would: (path, name there)."""
+        found = targets(Import(module), self.path, self._facts, self._workspace) if self._facts else []
+        return [(target.path, there) for target in found for there, _here in target.names]
+
+    def beside(self) -> list[Meaning]:
+        """What the other files of its folder define, where the language shares a folder's names."""
+        if not (self._facts and self._facts.shares_folder):
+            return []
+        paths = self._workspace.in_folder(self.path.rpartition("/")[0])
+        them = [self._scopes.of(path) for path in paths if path != self.path]
+        return [Meaning(it.path, row, "folder") for it in them for rows in it._top_level.values() for row in rows]
 
     def in_module(self, alias: str, name: str) -> list[Meaning]:
         """What `alias.name` means when `alias` is an imported file, package or namespace."""
@@ -146,11 +166,16 @@ class Scope:
                 if meaning.definition.kind in ("class", "type"):
                     found.append(meaning)
                 elif meaning.definition.kind in ("function", "method") and steps:
-                    found += self._scopes.of(meaning.path).types(_result(meaning.definition), steps - 1)
+                    found += self._scopes.of(meaning.path).types(result(meaning.definition), steps - 1)
         return list(dict.fromkeys(found))
 
     def members(self, meaning: Meaning, steps: int = MOST_STEPS) -> list[Meaning]:
         """What a class has, its own members first, then those of the classes it names in its header."""
+        if (meaning, steps) not in self._members:
+            self._members[meaning, steps] = self._members_of(meaning, steps)
+        return self._members[meaning, steps]
+
+    def _members_of(self, meaning: Meaning, steps: int) -> list[Meaning]:
         path, row, how = meaning
         qualified = f"{row.parent}.{row.name}" if row.parent else row.name
         beside = [path]
@@ -177,7 +202,7 @@ def _family(language: Language) -> tuple[str, ...]:
     return facts(language).names
 
 
-def _result(row: Definition) -> str:
+def result(row: Definition) -> str:
     """What a function's header says besides its name and what is in its outermost brackets: its result's type."""
     before, _name, after = row.signature.partition(row.name)
     depth = 0
