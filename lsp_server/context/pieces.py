@@ -7,7 +7,7 @@ choice that was shown stays until another one is clearly better, and then keeps 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from lsp_server.context.scope import Meaning
@@ -194,9 +194,9 @@ def _brief(candidate: Candidate, workspace: Workspace) -> Variant:
     if candidate.meaning is None:
         return "\n".join(candidate.text.split("\n")[:BRIEF_LINES]), ()
     row = candidate.meaning.definition
-    lines, starts = row.skeleton.split("\n"), set[int]()
+    lines, starts = row.signature.split("\n"), set[int]()
     if row.kind in ("class", "module"):
-        more, starts = _members(candidate, BRIEF_LINES - len(lines))
+        more, starts = _members(candidate, BRIEF_LINES - len(lines), is_brief=True)
         lines += more
     elif row.end - row.start <= len(lines) + 1:  # its body costs no more
         lines = workspace.lines(candidate.path)[row.start : row.end]
@@ -207,7 +207,9 @@ def _most_lines(candidate: Candidate) -> int:
     return MEMBER_LINES if candidate.is_used else WHOLE_LINES
 
 
-def _members(candidate: Candidate, n_most: int, seen: Container[int] = ()) -> tuple[list[str], set[int]]:
+def _members(
+    candidate: Candidate, n_most: int, seen: Container[int] = (), is_brief: bool = False
+) -> tuple[list[str], set[int]]:
     """What the likeliest members of a class look like, and where those in its file begin.
 
     At most `n_most` lines, in the members' order; without those that are `seen`, and inherited private ones.
@@ -220,7 +222,8 @@ def _members(candidate: Candidate, n_most: int, seen: Container[int] = ()) -> tu
     ]
     taken: dict[int, list[str]] = {}
     for number in sorted(range(len(members)), key=lambda number: -candidate.liking(members[number][1].name)):
-        lines = members[number][1].skeleton.split("\n")
+        row = members[number][1]
+        lines = (row.signature if is_brief else row.skeleton).split("\n")
         if len(lines) <= n_most:
             n_most -= len(lines)
             taken[number] = lines
