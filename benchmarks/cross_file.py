@@ -358,7 +358,7 @@ def _oracle(hole: Hole, package: Package) -> Chosen:
         first = max(0, start - ORACLE_LINES_ABOVE)
         text = "\n".join(lines[first : first + ORACLE_LINES])
         pieces = (Piece(path, text, "oracle", 1.0, path),)
-        return Chosen(pieces, pieces)
+        return Chosen(pieces, near=pieces)
     return Chosen()
 
 

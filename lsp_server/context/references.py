@@ -39,6 +39,8 @@ class Cursor(NamedTuple):
 def at_cursor(text: str, offset: int) -> Cursor:
     """The word under way and what it is a member of; of a call, its name: `a.b(c).d` is d of b of a."""
     line = text[max(text.rfind("\n", 0, offset) + 1, offset - MAX_LINE_CHARS) : offset]
+    if line.endswith(")"):
+        return Cursor((), "")
     for _ in range(MOST_NESTED):
         line, n_calls = _BRACKETS.subn("", line)
         if not n_calls:

@@ -67,11 +67,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is shown, in order, beside the near window too, and the place that it was chosen for."""
+    """What is shown, in order, the place that it was chosen for, and what is shown beside the near window."""
 
     pieces: tuple[Piece, ...] = ()
-    near: tuple[Piece, ...] = ()
     place: Place | None = field(default=None, repr=False)
+    near: tuple[Piece, ...] = ()
 
     def is_for(self, place: Place) -> bool:
         """Whether a new choice would hardly differ: the same window's start, the same line up to its last word."""
@@ -95,7 +95,7 @@ def choose(
     search.run(edits)
     candidates = list(search.candidates.values())
     pieces = keep(before.pieces if before else (), candidates, budget, workspace, count)
-    return Chosen(pieces, pack(candidates, NEAR_TOKENS, workspace, count, is_brief=True), place)
+    return Chosen(pieces, place, pack(candidates, NEAR_TOKENS, workspace, count, is_brief=True))
 
 
 class _Search:
@@ -115,6 +115,7 @@ class _Search:
         self._last = self._first + place.document.text.count("\n", start, end)
         self._line = self._text.count("\n", 0, self._offset)
         self._facts = facts(self._scope.language) if self._scope.language else None
+        self._outside = self._names_from_outside() if self._facts else set()
         self._classes: list[Definition] = []
         self._hints: dict[str, float] = {}
         self._n_hinting: Counter[str] = Counter()
@@ -143,13 +144,12 @@ class _Search:
     # -- where candidates come from -----------------------------------------------------------------------------
 
     def _add_names(self, names: dict[Name, float]) -> None:
-        outside = self._names_from_outside()
         types: dict[str, list[Meaning]] = {}
         for (receiver, name), weight in sorted(names.items(), key=lambda row: -row[1]):
             order = NEAR if weight >= 6 else STEADY
             if receiver:
                 self._add_all(self._scope.in_module(receiver, name), weight * IMPORTED, name, order)
-                if weight < LINE_WEIGHT or receiver in outside or receiver in self._self_words():
+                if weight < LINE_WEIGHT or receiver in self._outside or receiver in self._self_words():
                     continue
                 if receiver not in types and len(types) < MOST_RECEIVERS:
                     types[receiver] = self._types(receiver)
@@ -165,7 +165,7 @@ class _Search:
                 continue
             found = self._scope.find(name)
             self._add_all(found, weight, name, order)
-            if not found and weight >= NEAR_WEIGHT and name not in outside and self._is_telling(name):
+            if not found and weight >= NEAR_WEIGHT and name not in self._outside and self._is_telling(name):
                 self._add_far(self._scope.anywhere(name), weight, name)
 
     def _add_imports(self) -> None:
@@ -328,6 +328,8 @@ class _Search:
         first, *rest = chain
         if first in self._self_words():
             found = [Meaning(self._path, row, "here") for row in self._classes[-1:]]
+        elif first in self._outside:
+            found = []
         else:
             known = [*self._types(first), *self._scope.types(first, steps=1 if self._scope.find(first) else 0)]
             found = [meaning for meaning in known if meaning.definition.kind in _HOLDERS]
