@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_LINES = 160  # on either side of the cursor
@@ -116,12 +117,23 @@ def typings(name: str, text: str, offset: int, patterns: tuple[str, ...]) -> lis
     part = text[start : offset + TYPING_CHARS // 4]
     found = [
         (match.start() > offset - start, abs(offset - start - match.start()), match["type"].strip())
+        for line in _lines_with(name, part)
         for pattern in patterns
-        for match in _typing(pattern, name).finditer(part)
+        for match in _typing(pattern, name).finditer(part, *line)
     ]
     return list(dict.fromkeys(written for _is_below, _distance, written in sorted(found) if written))
 
 
-@functools.lru_cache(maxsize=256)
+def _lines_with(name: str, text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of every line that has a name in it: to run each pattern over the whole text is slow."""
+    at = text.find(name)
+    while at >= 0:
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        yield text.rfind("\n", 0, at) + 1, end
+        at = text.find(name, end)
+
+
+@functools.lru_cache(maxsize=1024)
 def _typing(pattern: str, name: str) -> re.Pattern[str]:
     return re.compile(pattern.replace("{name}", re.escape(name)))

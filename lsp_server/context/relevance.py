@@ -39,7 +39,7 @@ UNUSED = 6.0  # an import that nothing uses yet
 NEAR_WEIGHT = 2.0  # what is lighter is looked up among imports only
 LINE_WEIGHT = 4.0  # from here on it is worth finding the type of what stands before a dot
 MOST_BEGUN, MOST_RECEIVERS, MOST_EDITS = 6, 8, 2
-MOST_HOLDERS, MOST_EXPORTED = 12, 400
+MOST_LOOKED_UP, MOST_HOLDERS, MOST_EXPORTED = 24, 12, 400
 MAX_EDIT_LINES = 24
 NEAR_CHARS = 50_000  # on either side of the cursor, where mentions are counted
 EDIT_SHARE, MOST_EDIT_SCORE = 0.4, 6.0
@@ -116,6 +116,7 @@ class _Search:
         self._line = self._text.count("\n", 0, self._offset)
         self._facts = facts(self._scope.language) if self._scope.language else None
         self._outside = self._names_from_outside() if self._facts else set()
+        self._typed: dict[str, list[Meaning]] = {}
         self._classes: list[Definition] = []
         self._hints: dict[str, float] = {}
         self._n_hinting: Counter[str] = Counter()
@@ -144,18 +145,18 @@ class _Search:
     # -- where candidates come from -----------------------------------------------------------------------------
 
     def _add_names(self, names: dict[Name, float]) -> None:
-        types: dict[str, list[Meaning]] = {}
+        receivers: set[str] = set()
         for (receiver, name), weight in sorted(names.items(), key=lambda row: -row[1]):
             order = NEAR if weight >= 6 else STEADY
             if receiver:
                 self._add_all(self._scope.in_module(receiver, name), weight * IMPORTED, name, order)
                 if weight < LINE_WEIGHT or receiver in self._outside or receiver in self._self_words():
                     continue
-                if receiver not in types and len(types) < MOST_RECEIVERS:
-                    types[receiver] = self._types(receiver)
+                if len(receivers) < MOST_RECEIVERS:
+                    receivers.add(receiver)
                 found = [
                     member
-                    for meaning in types.get(receiver, ())
+                    for meaning in (self._types(receiver) if receiver in receivers else ())
                     for member in self._scope.members(meaning)
                     if member.definition.name == name
                 ]
@@ -213,7 +214,7 @@ class _Search:
                 if (row.name == there or not there) and not row.parent:
                     found[Meaning(path, row, "import")] = MEMBER_AT_CURSOR, chain[-1]
         modules = {chain[-1]: MEMBER_AT_CURSOR} if chain else {}
-        for name, weight in sorted(mentioned.items(), key=lambda row: -row[1]):
+        for name, weight in sorted(mentioned.items(), key=lambda row: -row[1])[:MOST_LOOKED_UP]:
             if weight < NEAR_WEIGHT or len(holders) > MOST_HOLDERS:
                 break
             modules.setdefault(name, MEMBER * weight / 8)
@@ -317,6 +318,11 @@ class _Search:
     # -- what the text says -------------------------------------------------------------------------------------
 
     def _types(self, name: str) -> list[Meaning]:
+        if name not in self._typed:
+            self._typed[name] = self._types_written(name)
+        return self._typed[name]
+
+    def _types_written(self, name: str) -> list[Meaning]:
         patterns = self._facts.typings if self._facts else ()
         for written in typings(name, self._text, self._offset, patterns)[:4]:
             if found := self._scope.types(written):
