@@ -34,12 +34,22 @@ class Scopes:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._scopes: dict[str, Scope] = {}
+        self._members: dict[str, dict[str, list[tuple[str, Definition]]]] = {}
 
     def of(self, path: str) -> Scope:
         """The scope of a file."""
         if path not in self._scopes:
             self._scopes[path] = Scope(path, self)
         return self._scopes[path]
+
+    def members_in(self, folder: str) -> dict[str, list[tuple[str, Definition]]]:
+        """What the files of a folder define as members, (path, definition), by what they are members of."""
+        if folder not in self._members:
+            members = self._members[folder] = {}
+            for path in self.workspace.in_folder(folder):
+                for row in self.of(path).outline.definitions:
+                    members.setdefault(row.parent, []).append((path, row))
+        return self._members[folder]
 
 
 class Scope:
@@ -78,6 +88,14 @@ class Scope:
         names: dict[str, list[Definition]] = {}
         for row in self.outline.definitions:
             if row.kind != "extension" and (not row.parent or row.owner in modules):
+                names.setdefault(row.name, []).append(row)
+        return names
+
+    @functools.cached_property
+    def _as_member(self) -> dict[str, list[Definition]]:
+        names: dict[str, list[Definition]] = {}
+        for row in self.outline.definitions:
+            if row.parent:
                 names.setdefault(row.name, []).append(row)
         return names
 
@@ -133,10 +151,12 @@ class Scope:
             return [Meaning(self.path, row, "import") for row in default]
         if steps == 0:
             return []
-        found = self.find(name, steps - 1)
+        if self._facts and self._facts.shares_folder:  # such languages do not pass on what they import
+            found = [Meaning(self.path, row, "import") for row in self.own(name)]
+        else:
+            found = self.find(name, steps - 1)
         if not found:  # a member that is imported by itself, as Java can
-            members = [row for row in self.outline.definitions if row.name == name and row.parent]
-            found = [Meaning(self.path, row, "import") for row in members]
+            found = [Meaning(self.path, row, "import") for row in self._as_member.get(name, ())]
         return [Meaning(path, row, "import") for path, row, _how in found]
 
     def anywhere(self, name: str, is_member: bool = False) -> list[Meaning]:
@@ -178,15 +198,12 @@ class Scope:
     def _members_of(self, meaning: Meaning, steps: int) -> list[Meaning]:
         path, row, how = meaning
         qualified = f"{row.parent}.{row.name}" if row.parent else row.name
-        beside = [path]
+        names = dict.fromkeys((qualified, row.name))
+        own = [(path, member) for member in self._scopes.of(path).outline.definitions if member.parent in names]
         if self._facts and self._facts.shares_folder:
-            beside += [other for other in self._workspace.in_folder(path.rpartition("/")[0]) if other != path]
-        found = [
-            Meaning(other, member, how)
-            for other in beside
-            for member in self._scopes.of(other).outline.definitions
-            if member.parent in (qualified, row.name)
-        ]
+            beside = self._scopes.members_in(path.rpartition("/")[0])
+            own += [found for name in names for found in beside.get(name, ()) if found[0] != path]
+        found = [Meaning(other, member, how) for other, member in own]
         if steps:
             scope = self._scopes.of(path)
             for base in _WORD.findall(row.signature):
