@@ -6,8 +6,10 @@ import itertools
 
 import pytest
 
+from lsp_server.context.index import Index
 from lsp_server.context.languages import facts
 from lsp_server.context.pieces import CHARS_PER_TOKEN, PATH_TOKENS, about
+from lsp_server.context.projects import Project
 from lsp_server.context.references import Cursor, Name, at_cursor, typings, weighted_names
 from lsp_server.context.relevance import Chosen, Place, choose
 from lsp_server.context.workspace import Workspace
@@ -378,3 +380,31 @@ def test_the_members_of_a_base_class_are_shown_in_a_class_made_from_it(samples):
     )
     (piece,) = choose(place("src/mine.py", text), samples("python"), 400).pieces
     assert piece.path == "src/shop/client.py" and "def release(self, ticket: str) -> None:" in piece.text
+
+
+def test_an_index_that_takes_long_is_waited_for_once(home, tmp_path, monkeypatch):
+    index = Index(tmp_path)
+    waited = []
+    monkeypatch.setattr(index, "wait", lambda seconds: waited.append(seconds) or False)
+    project = Project("p", index)
+    for name in ("a.py", "b.py"):
+        document = Document(f"file:///{name}", "python", 1, "x = 1\n")
+        project.choose(Place(name, document, 3, (0, 6)), 100, None)
+    assert waited[0] > 0.0 and waited[1:] == [0.0]
+    index.stop()
+
+
+def test_packages_that_import_all_of_each_other_are_not_followed_round(home, tmp_path, monkeypatch):
+    for folder, other in (("a", "b"), ("b", "a")):
+        (tmp_path / "org" / folder).mkdir(parents=True)
+        for number in range(12):
+            source = f"package org.{folder};\n\nimport org.{other}.*;\n\nclass {folder.upper()}{number} {{}}\n"
+            (tmp_path / "org" / folder / f"{folder.upper()}{number}.java").write_text(source)
+    index = indexed(tmp_path)
+    asked = []
+    defining = Workspace.defining
+    monkeypatch.setattr(Workspace, "defining", lambda self, *name: asked.append(name) or defining(self, *name))
+    text = "package org.a;\n\nimport org.b.*;\n\nclass D {\n    B2 unknown(Missing it) { ├ }\n}\n"
+    assert "class B2" in shown(choose(place("org/a/D.java", text), Workspace(index), 200))
+    assert len(asked) < 100
+    index.stop()
