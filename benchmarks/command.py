@@ -68,17 +68,18 @@ def started(
     trigger_kind: int = 1,
     predict_ms: int | None = PREDICT_MS,
     home: Path | None = None,
+    sources: Path | None = None,
 ) -> Iterator[Side]:
     """Start Kruk or the peer, on as many threads as the other; end it whatever happens.
 
-    `home`: where Kruk keeps its files; None: in a new folder. The side has answered once, so that the first case does
+    `home`, `sources`: where Kruk keeps its files, and the workspace; None: a new folder. The side has answered once, so that the first case does
     not pay for what happens once in a process.
     """
     threads = options.get("threads")
     n_threads = threads if isinstance(threads, int) and threads > 0 else default_threads()
     side: Side
     if name == KRUK:
-        side = Editor(arguments.model, options, trigger_kind, home=home)
+        side = Editor(arguments.model, options, trigger_kind, sources, home)
     else:
         side = Peer(arguments.peer_python, arguments.model, n_threads, predict_ms)
         arguments.peer_version = side.version
@@ -95,12 +96,13 @@ def sides(
     options: dict[str, Any],
     trigger_kind: int = 1,
     predict_ms: int | None = PREDICT_MS,
+    sources: Path | None = None,
 ) -> Iterator[list[Side]]:
     """Start Kruk, and the peer when it is wanted."""
     tell("starting Kruk" + (" and the peer" if arguments.peer_python else ""))
     with contextlib.ExitStack() as stack:
         yield [
-            stack.enter_context(started(arguments, name, options, trigger_kind, predict_ms))
+            stack.enter_context(started(arguments, name, options, trigger_kind, predict_ms, sources=sources))
             for name in names(arguments)
         ]
 

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,6 +47,7 @@ class Peer:
         """
         self._predict_ms = predict_ms
         self._prefix = self._suffix = ""
+        self._others: Sequence[tuple[str, str]] = ()
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
         self._port = port = _free_port()
         self._pending: http.client.HTTPConnection | None = None
@@ -77,9 +79,9 @@ class Peer:
     ) -> None:
         self.close()
 
-    def open(self, hole: Hole) -> None:
-        """Go to a hole."""
-        self._prefix, self._suffix = hole.prefix, hole.suffix
+    def open(self, hole: Hole, others: Sequence[tuple[str, str]] = ()) -> None:
+        """Go to a hole. `others`: (path, text) of other files that are open."""
+        self._prefix, self._suffix, self._others = hole.prefix, hole.suffix, others
 
     def type(self, text: str) -> None:
         """Type at the cursor."""
@@ -94,6 +96,8 @@ class Peer:
         Raises KrukError when the server refuses, or is gone.
         """
         body = infill_body(self._prefix, self._suffix, self._predict_ms)
+        if self._others:
+            body["input_extra"] = [{"filename": path, "text": text} for path, text in self._others]
         started = time.perf_counter()
         try:
             reply = self._http.post("/infill", json=body)

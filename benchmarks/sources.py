@@ -26,19 +26,28 @@ import platformdirs
 
 APT = Path("/etc/apt")
 BY = {"pypi": "pip", "npm": "npm", "deb": "apt-get", "deb-src": "apt-get"}
-BUILT = {"pypi": (), "npm": ("build", "dist"), "deb": (), "deb-src": ()}
-"""Folders made from the sources, which would give away what is in them."""
+BUILT = {"pypi": (), "npm": ("build", "dist"), "deb": (), "deb-src": (".pc",)}
+"""Folders made from the sources, or before they were patched, which would give away what is in them."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A row of sources.json. `origin` is `pypi`, `npm`, `deb` (a package that installs sources) or `deb-src`."""
+    """A row of sources.json. `origin` is `pypi`, `npm`, `deb` (a package that installs sources) or `deb-src`.
+
+    `role`: `develop` for packages that were looked into while Kruk was made, `report` for those that were not.
+    """
 
     language: str
     name: str
     origin: str
     version: str
     licence: str
+    role: str = "develop"
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder."""
+        return self.name.replace("/", "-").lstrip("@")
 
 
 def main() -> int:
@@ -51,7 +60,7 @@ def main() -> int:
     wanted = {name for name in arguments.languages.split(",") if name}
     code = 0
     for source in sources():
-        target = arguments.folder.absolute() / source.language / source.name.replace("/", "-").lstrip("@")
+        target = arguments.folder.absolute() / source.language / source.folder
         if (wanted and source.language not in wanted) or target.exists():
             continue
         print(f"{source.name} {source.version}", file=sys.stderr, flush=True)

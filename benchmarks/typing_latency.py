@@ -2,6 +2,7 @@
 
 usage: python benchmarks/typing_latency.py --tree DIR [--cases N] [--runs R] [--model PATH|ID] [--peer-python PY]
                                            [--seed S] [--automatic] [--pause MS] [--json FILE] [--plot FILE.svg]
+                                           [--workspace DIR [--settle]]
 
 Each case is a hole of one to three lines in a source file below DIR. The first request at the hole is cold: the
 server has not seen the file. Then the missing text is typed in bursts of 1 to 6 characters, and after each burst a
@@ -11,16 +12,23 @@ that a noisy machine hits both; each run starts both servers anew. Ctrl-C prints
 
 Kruk is the real `kruk serve` over stdio, asked without debounce (with `--automatic`: as editors ask it while
 somebody types, debounce and refusals included). The peer is asked as llama.vim does it; see peer.py.
+
+With `--workspace`, the holes are files in a copy of that folder, which Kruk begins to index as it starts: with
+`--settle` it is let finish first, else the index is made while somebody types.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import command
@@ -29,10 +37,11 @@ from answers import Answer
 from figures import Panel, Row
 from holes import Hole, bursts, find_holes
 
-from lsp_server.evaluation.editor import rss_mib
+from lsp_server.evaluation.editor import rss_mib, wait_until_idle
 
 SIZES = (1, 1, 2, 3)  # lines in a hole, each as likely
 MIN_CHARS = 20
+SETTLE_PATIENCE_S = 1800
 PANELS = (
     Panel("Waiting time", "less is better", ("cold, p50", "cold, p95", "warm, p50", "warm, p95")),
     Panel("Suggestions", "more is better", ("line exact", "typed through")),
@@ -75,6 +84,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     command.add_tree_arguments(parser)
     parser.add_argument("--automatic", action="store_true", help="ask Kruk as while typing: debounce and refusals")
+    parser.add_argument("--workspace", metavar="DIR", type=Path, help="a project that the holes are opened in")
+    parser.add_argument("--settle", action="store_true", help="type only when the project is indexed")
     command.add_arguments(parser)
     arguments = command.parse(parser)
     cases: list[Case] = []
@@ -152,7 +163,11 @@ def summary(cases: Sequence[Case]) -> list[Row]:
 def _measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
     holes = find_holes(arguments.tree, arguments.cases, arguments.seed, SIZES, MIN_CHARS)
     for run in range(1, arguments.runs + 1):
-        with command.sides(arguments, {}, 2 if arguments.automatic else 1) as sides:
+        kind = 2 if arguments.automatic else 1
+        with _workspace(arguments) as sources, command.sides(arguments, {}, kind, sources=sources) as sides:
+            if arguments.settle:
+                command.tell("waiting for the index")
+                wait_until_idle(sides[0].process, SETTLE_PATIENCE_S)
             for n, hole in enumerate(holes, 1):
                 typed = {
                     side.name: type_hole(side, hole, arguments.seed, arguments.pause)
@@ -161,6 +176,16 @@ def _measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
                 cases.append(Case(run, hole.name, typed))
                 told = "; ".join(f"{side.name} {_told(typed[side.name])}" for side in sides)
                 command.tell(f"run {run}/{arguments.runs}, case {n}/{len(holes)}, {hole.name}: {told}")
+
+
+@contextlib.contextmanager
+def _workspace(arguments: argparse.Namespace) -> Iterator[Path | None]:
+    """A copy of the project to type in, or None."""
+    if arguments.workspace is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="kruk-workspace-") as own:
+        yield shutil.copytree(arguments.workspace, Path(own).resolve() / "project", symlinks=True)
 
 
 def _told(typed: Typed) -> str:

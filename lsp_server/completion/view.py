@@ -9,7 +9,7 @@ from typing import Any
 from lsp_server.completion.memory import Memory
 from lsp_server.completion.prompt import Context
 from lsp_server.completion.request import CompletionRequest
-from lsp_server.context.pieces import Piece, best
+from lsp_server.context.pieces import Piece
 from lsp_server.context.projects import Project
 from lsp_server.context.relevance import Chosen, Place
 from lsp_server.context.window import Anchored, place
@@ -18,7 +18,6 @@ from lsp_server.settings import Settings
 
 DEFAULT_ANCHOR_LINES = 8  # until the model says its own
 OTHERS_SHARE = 2  # other files get half as many tokens as the window
-NEAR_TOKENS = 200  # for other files beside the near window: a second of evaluation
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def view(
 ) -> View:
     """Put windows and pieces together."""
     project = memory.projects.of(request.root)
-    pieces = chosen.pieces if chosen else ()
+    shown = chosen or Chosen()
 
     def context(of: tuple[Piece, ...]) -> Context:
         language = request.part.language
@@ -100,4 +99,4 @@ def view(
             language.line_comment if language and language.line_comment else "#",
         )
 
-    return View(anchored, context(pieces), context(best(pieces, NEAR_TOKENS)), chosen, is_prepared)
+    return View(anchored, context(shown.pieces), context(shown.near), chosen, is_prepared)

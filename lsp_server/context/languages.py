@@ -28,6 +28,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shares_folder: Whether a file sees what others in its folder define, without an import.
         self_words: What a method calls the object it belongs to.
         typings: Regular expressions that find the type of a `{name}`, as the group `type`.
+        inline_paths: What joins the parts of a path that code may spell out without an import.
         default_export: What marks a file's default export in its skeleton.
         also_reads: A language whose files may be written in another one (C headers).
     """
@@ -40,6 +41,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shares_folder: bool = False
     self_words: tuple[str, ...] = ()
     typings: tuple[str, ...] = ()
+    inline_paths: str = ""
     default_export: str = ""
     also_reads: dict[str, str] = {}
 

@@ -6,8 +6,8 @@ choice that was shown stays until another one is clearly better, and then keeps 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from lsp_server.context.scope import Meaning
@@ -23,7 +23,7 @@ GOOD_ENOUGH = 0.75  # of the best choice's value: then what is shown stays
 LEAST_SCORE = 1.0
 
 Count: TypeAlias = Callable[[str], int]
-Variant: TypeAlias = "tuple[str, tuple[int, int]]"  # a text, and the lines that it covers
+Variant: TypeAlias = "tuple[str, Container[int]]"  # a text, and the first lines of the definitions that are in it
 
 
 def about(text: str) -> int:
@@ -32,11 +32,10 @@ def about(text: str) -> int:
 
 
 class Shown(NamedTuple):
-    """The text of one definition, the keys of the candidates that it answers, and what it is worth."""
+    """The text of one definition, and the keys of the candidates that it answers."""
 
     text: str
     keys: frozenset[str]
-    score: float
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Candidate:
     """A definition, or another text, that could be shown.
 
     `order` sorts what is shown: the less it depends on the cursor's line, the smaller. `members`: what a type
-    has; `is_used`: they are what is wanted of it.
+    has; `is_used`: they are what is wanted of it; `liking`: how likely a name is to be wanted.
     """
 
     path: str
@@ -83,6 +82,7 @@ class Candidate:
     members: Callable[[], Iterable[Meaning]] = tuple
     is_used: bool = False
     text: str = ""
+    liking: Callable[[str], float] = lambda _name: 0.0
     variants: list[Variant] = field(default_factory=list, repr=False)
 
 
@@ -90,31 +90,12 @@ class Candidate:
 class _Part:
     candidate: Candidate
     text: str
-    covers: tuple[int, int]  # lines that need not be shown again
+    covers: Container[int]
     cost: int
     keys: set[str]
 
     def holds(self, candidate: Candidate) -> bool:
-        start, end = self.covers
-        return self.candidate.path == candidate.path and start <= candidate.start < end
-
-
-def best(pieces: Sequence[Piece], budget: int) -> tuple[Piece, ...]:
-    """The most valuable parts of some pieces that fit into `budget` tokens, in their order, long ones cut."""
-    ranked = sorted(
-        ((shown.score, i, j) for i, piece in enumerate(pieces) for j, shown in enumerate(piece.parts)),
-        key=lambda row: -row[0],
-    )
-    taken: dict[int, dict[int, str]] = {}
-    for _score, i, j in ranked:
-        lines = pieces[i].parts[j].text.split("\n")[:BRIEF_LINES]
-        cost = about("\n".join(lines)) + (0 if i in taken else PATH_TOKENS)
-        if cost <= budget:
-            budget -= cost
-            taken.setdefault(i, {})[j] = "\n".join(lines)
-    return tuple(
-        replace(pieces[i], text="\n".join(texts[j] for j in sorted(texts))) for i, texts in sorted(taken.items())
-    )
+        return self.candidate.path == candidate.path and candidate.start in self.covers
 
 
 def value(pieces: Iterable[Piece], candidates: Sequence[Candidate]) -> float:
@@ -124,9 +105,14 @@ def value(pieces: Iterable[Piece], candidates: Sequence[Candidate]) -> float:
 
 
 def pack(
-    candidates: Sequence[Candidate], budget: int, workspace: Workspace, count: Count, kept: tuple[Piece, ...] = ()
+    candidates: Sequence[Candidate],
+    budget: int,
+    workspace: Workspace,
+    count: Count,
+    kept: tuple[Piece, ...] = (),
+    is_brief: bool = False,
 ) -> tuple[Piece, ...]:
-    """Take the best candidates that fit into `budget` tokens, after the pieces that are kept."""
+    """Take the best candidates that fit into `budget` tokens, after the pieces kept; brief: a few lines of each."""
     left = budget - sum(count(piece.text) + PATH_TOKENS for piece in kept)
     taken: list[_Part] = []
     shown = {key for piece in kept for key in piece.keys}
@@ -137,7 +123,7 @@ def pack(
             holder.keys.add(candidate.key)
             continue
         head = 0 if any(part.candidate.path == candidate.path for part in taken) else PATH_TOKENS
-        variants = _variants(candidate, workspace)
+        variants = [_brief(candidate, workspace)] if is_brief else _variants(candidate, workspace)
         for number, (text, covers) in enumerate(variants):
             part = _Part(candidate, text, covers, count(text) + head, {candidate.key})
             inside = [other for other in taken if part.holds(other.candidate)]
@@ -187,31 +173,62 @@ def _variants(candidate: Candidate, workspace: Workspace) -> list[Variant]:
 
 def _made_variants(candidate: Candidate, workspace: Workspace) -> Iterator[Variant]:
     if candidate.meaning is None:
-        yield candidate.text, (0, 0)
+        yield candidate.text, ()
         return
     row = candidate.meaning.definition
-    span = (row.start, row.end)
     is_holder = row.kind in ("class", "module")
     if row.end - row.start <= WHOLE_LINES or not is_holder:
-        whole = workspace.lines(candidate.path)[row.start : min(row.end, row.start + WHOLE_LINES)]
-        yield "\n".join([*whole, *_members(candidate, len(whole), span)]).rstrip(), span
+        lines = workspace.lines(candidate.path)[row.start : min(row.end, row.start + WHOLE_LINES)]
+        seen = range(row.start, row.start + len(lines))
+        more, _starts = _members(candidate, _most_lines(candidate) - len(lines), seen)
+        yield "\n".join([*lines, *more]).rstrip(), seen
     if is_holder:
         lines = row.skeleton.split("\n")
-        yield "\n".join([*lines, *_members(candidate, len(lines))]), span
-    yield row.skeleton, (row.start, row.start + 1)
+        more, starts = _members(candidate, _most_lines(candidate) - len(lines))
+        yield "\n".join([*lines, *more]), {row.start, *starts}
+    yield row.skeleton, {row.start}
 
 
-def _members(candidate: Candidate, n_above: int, span: tuple[int, int] = (0, 0)) -> list[str]:
-    """What the members of a class look like, those within `span` left out, and inherited private ones."""
-    lines: list[str] = []
-    for path, row, _how in candidate.members():
-        is_own = candidate.meaning is not None and row.owner == candidate.meaning.definition.name
-        is_shown = path == candidate.path and span[0] <= row.start < span[1]
-        new = row.skeleton.split("\n")
-        fits = n_above + len(lines) + len(new) <= (MEMBER_LINES if candidate.is_used else WHOLE_LINES)
-        if fits and not is_shown and (is_own or not row.name.startswith("_")):
-            lines += new
-    return lines
+def _brief(candidate: Candidate, workspace: Workspace) -> Variant:
+    """What is shown of a candidate where there is little room."""
+    if candidate.meaning is None:
+        return "\n".join(candidate.text.split("\n")[:BRIEF_LINES]), ()
+    row = candidate.meaning.definition
+    lines, starts = row.signature.split("\n"), set[int]()
+    if row.kind in ("class", "module"):
+        more, starts = _members(candidate, BRIEF_LINES - len(lines), is_brief=True)
+        lines += more
+    elif row.end - row.start <= len(lines) + 1:  # its body costs no more
+        lines = workspace.lines(candidate.path)[row.start : row.end]
+    return "\n".join(lines[:BRIEF_LINES]), {row.start, *starts}
+
+
+def _most_lines(candidate: Candidate) -> int:
+    return MEMBER_LINES if candidate.is_used else WHOLE_LINES
+
+
+def _members(
+    candidate: Candidate, n_most: int, seen: Container[int] = (), is_brief: bool = False
+) -> tuple[list[str], set[int]]:
+    """What the likeliest members of a class look like, and where those in its file begin.
+
+    At most `n_most` lines, in the members' order; without those that are `seen`, and inherited private ones.
+    """
+    owner = candidate.meaning.definition.name if candidate.meaning else ""
+    members = [
+        (path, row)
+        for path, row, _how in candidate.members()
+        if not (path == candidate.path and row.start in seen) and (row.owner == owner or not row.name.startswith("_"))
+    ]
+    taken: dict[int, list[str]] = {}
+    for number in sorted(range(len(members)), key=lambda number: -candidate.liking(members[number][1].name)):
+        row = members[number][1]
+        lines = (row.signature if is_brief else row.skeleton).split("\n")
+        if len(lines) <= n_most:
+            n_most -= len(lines)
+            taken[number] = lines
+    shown = [line for number in sorted(taken) for line in taken[number]]
+    return shown, {members[number][1].start for number in taken if members[number][0] == candidate.path}
 
 
 def _pieces(parts: list[_Part], workspace: Workspace) -> list[Piece]:
@@ -228,7 +245,7 @@ def _pieces(parts: list[_Part], workspace: Workspace) -> list[Piece]:
             texts += [header] if header and header != above else []
             above = header
             texts.append(part.text)
-        parts_shown = tuple(Shown(part.text, frozenset(part.keys), part.candidate.score) for part in group)
+        parts_shown = tuple(Shown(part.text, frozenset(part.keys)) for part in group)
         why = "; ".join(dict.fromkeys(part.candidate.why for part in group))
         score = sum(part.candidate.score for part in group)
         key = "|".join(sorted(key for part in group for key in part.keys))

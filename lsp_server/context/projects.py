@@ -26,10 +26,12 @@ class Project:
     index: Index
     documents: dict[str, Document] = field(default_factory=dict)
     edits: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=N_EDITS))  # (path, line)
+    _patience_s: float = PATIENCE_S
 
     def choose(self, place: Place, budget: int, before: Chosen | None) -> Chosen:
         """Choose what the model should see for a place, within `budget` tokens. Some 15 ms: not for the loop."""
-        self.index.wait(PATIENCE_S if before is None else 0.0)
+        if before is None and not self.index.wait(self._patience_s):
+            self._patience_s = 0.0  # it is being made, which takes long: that is not waited for in every file
         return choose(place, Workspace(self.index, dict(self.documents)), budget, before, self._edited(place))
 
     def edited(self, path: str, line: int) -> None:

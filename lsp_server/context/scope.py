@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from lsp_server.context.imports import targets
 from lsp_server.context.languages import facts
 from lsp_server.context.workspace import Workspace, nearest
-from lsp_server.syntax.definitions import Definition, Outline
+from lsp_server.syntax.definitions import Definition, Import, Outline
 from lsp_server.syntax.languages import Language
 
 MOST_NAMESAKES = 3  # a name that more files define means none of them
@@ -34,12 +34,22 @@ class Scopes:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._scopes: dict[str, Scope] = {}
+        self._members: dict[str, dict[str, list[tuple[str, Definition]]]] = {}
 
     def of(self, path: str) -> Scope:
         """The scope of a file."""
         if path not in self._scopes:
             self._scopes[path] = Scope(path, self)
         return self._scopes[path]
+
+    def members_in(self, folder: str) -> dict[str, list[tuple[str, Definition]]]:
+        """What the files of a folder define as members, (path, definition), by what they are members of."""
+        if folder not in self._members:
+            members = self._members[folder] = {}
+            for path in self.workspace.in_folder(folder):
+                for row in self.of(path).outline.definitions:
+                    members.setdefault(row.parent, []).append((path, row))
+        return self._members[folder]
 
 
 class Scope:
@@ -50,6 +60,8 @@ class Scope:
         self.language = scopes.workspace.language(path)
         self.outline = scopes.workspace.outline(path) or Outline()
         self._facts = facts(self.language) if self.language else None
+        self._found: dict[tuple[str, int], list[Meaning]] = {}
+        self._members: dict[tuple[Meaning, int], list[Meaning]] = {}
 
     @functools.cached_property
     def imported(self) -> dict[str, list[tuple[str, str]]]:
@@ -79,8 +91,21 @@ class Scope:
                 names.setdefault(row.name, []).append(row)
         return names
 
+    @functools.cached_property
+    def _as_member(self) -> dict[str, list[Definition]]:
+        names: dict[str, list[Definition]] = {}
+        for row in self.outline.definitions:
+            if row.parent:
+                names.setdefault(row.name, []).append(row)
+        return names
+
     def find(self, name: str, steps: int = MOST_STEPS) -> list[Meaning]:
         """What a name means here, as the language has it."""
+        if (name, steps) not in self._found:
+            self._found[name, steps] = self._find(name, steps)
+        return self._found[name, steps]
+
+    def _find(self, name: str, steps: int) -> list[Meaning]:
         if own := self.own(name):
             return [Meaning(self.path, row, "here") for row in own]
         found = [
@@ -99,6 +124,19 @@ class Scope:
         """Files all of whose names are visible here."""
         return [path for path, there in self.imported.get("*", ()) if there == "*"]
 
+    def at_path(self, module: str) -> list[tuple[str, str]]:
+        """Where a path that code spells out leads, as an import of it would: (path, name there)."""
+        found = targets(Import(module), self.path, self._facts, self._workspace) if self._facts else []
+        return [(target.path, there) for target in found for there, _here in target.names]
+
+    def beside(self) -> list[Meaning]:
+        """What the other files of its folder define, where the language shares a folder's names."""
+        if not (self._facts and self._facts.shares_folder):
+            return []
+        paths = self._workspace.in_folder(self.path.rpartition("/")[0])
+        them = [self._scopes.of(path) for path in paths if path != self.path]
+        return [Meaning(it.path, row, "folder") for it in them for rows in it._top_level.values() for row in rows]
+
     def in_module(self, alias: str, name: str) -> list[Meaning]:
         """What `alias.name` means when `alias` is an imported file, package or namespace."""
         places = [path for path, there in self.imported.get(alias, ()) if there == ""]
@@ -113,10 +151,12 @@ class Scope:
             return [Meaning(self.path, row, "import") for row in default]
         if steps == 0:
             return []
-        found = self.find(name, steps - 1)
+        if self._facts and self._facts.shares_folder:  # such languages do not pass on what they import
+            found = [Meaning(self.path, row, "import") for row in self.own(name)]
+        else:
+            found = self.find(name, steps - 1)
         if not found:  # a member that is imported by itself, as Java can
-            members = [row for row in self.outline.definitions if row.name == name and row.parent]
-            found = [Meaning(self.path, row, "import") for row in members]
+            found = [Meaning(self.path, row, "import") for row in self._as_member.get(name, ())]
         return [Meaning(path, row, "import") for path, row, _how in found]
 
     def anywhere(self, name: str, is_member: bool = False) -> list[Meaning]:
@@ -146,22 +186,24 @@ class Scope:
                 if meaning.definition.kind in ("class", "type"):
                     found.append(meaning)
                 elif meaning.definition.kind in ("function", "method") and steps:
-                    found += self._scopes.of(meaning.path).types(_result(meaning.definition), steps - 1)
+                    found += self._scopes.of(meaning.path).types(result(meaning.definition), steps - 1)
         return list(dict.fromkeys(found))
 
     def members(self, meaning: Meaning, steps: int = MOST_STEPS) -> list[Meaning]:
         """What a class has, its own members first, then those of the classes it names in its header."""
+        if (meaning, steps) not in self._members:
+            self._members[meaning, steps] = self._members_of(meaning, steps)
+        return self._members[meaning, steps]
+
+    def _members_of(self, meaning: Meaning, steps: int) -> list[Meaning]:
         path, row, how = meaning
         qualified = f"{row.parent}.{row.name}" if row.parent else row.name
-        beside = [path]
+        names = dict.fromkeys((qualified, row.name))
+        own = [(path, member) for member in self._scopes.of(path).outline.definitions if member.parent in names]
         if self._facts and self._facts.shares_folder:
-            beside += [other for other in self._workspace.in_folder(path.rpartition("/")[0]) if other != path]
-        found = [
-            Meaning(other, member, how)
-            for other in beside
-            for member in self._scopes.of(other).outline.definitions
-            if member.parent in (qualified, row.name)
-        ]
+            beside = self._scopes.members_in(path.rpartition("/")[0])
+            own += [found for name in names for found in beside.get(name, ()) if found[0] != path]
+        found = [Meaning(other, member, how) for other, member in own]
         if steps:
             scope = self._scopes.of(path)
             for base in _WORD.findall(row.signature):
@@ -177,7 +219,7 @@ def _family(language: Language) -> tuple[str, ...]:
     return facts(language).names
 
 
-def _result(row: Definition) -> str:
+def result(row: Definition) -> str:
     """What a function's header says besides its name and what is in its outermost brackets: its result's type."""
     before, _name, after = row.signature.partition(row.name)
     depth = 0

@@ -121,9 +121,9 @@ def rss_mib(process: psutil.Process) -> float:
     return float(sum(it.memory_info().rss for it in them)) / (1 << 20)
 
 
-def wait_until_idle(process: psutil.Process) -> None:
-    """Wait until a process has hardly used its cores for IDLE_FOR_S; IDLE_PATIENCE_S at most."""
-    until = time.monotonic() + IDLE_PATIENCE_S
+def wait_until_idle(process: psutil.Process, patience_s: float = IDLE_PATIENCE_S) -> None:
+    """Wait until a process has hardly used its cores for IDLE_FOR_S; `patience_s` at most."""
+    until = time.monotonic() + patience_s
     while time.monotonic() < until:
         before = sum(process.cpu_times()[:2])
         time.sleep(IDLE_FOR_S)

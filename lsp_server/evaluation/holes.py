@@ -9,7 +9,7 @@ import functools
 import hashlib
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -86,12 +86,14 @@ class Source:
 Span: TypeAlias = tuple[int, int]
 
 
-def cut_holes(sources: Sequence[Source], symbols: Symbols, n: int, seed: str) -> list[Hole]:
+def cut_holes(
+    sources: Sequence[Source], symbols: Symbols, n: int, seed: str, kinds: Iterable[str] = KINDS
+) -> list[Hole]:
     """At most `n` holes of each kind, the kinds in turn; fewer where there is room for no more.
 
     A file's place in the order and the holes in it depend on the seed and its path alone.
     """
-    found = {kind: _holes_of(kind, sources, symbols, n, seed) for kind in KINDS}
+    found = {kind: _holes_of(kind, sources, symbols, n, seed) for kind in kinds}
     return [holes[i] for i in range(n) for holes in found.values() if i < len(holes)]
 
 

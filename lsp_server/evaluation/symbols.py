@@ -89,6 +89,16 @@ class Symbols:
         """Every use, in file order, of a name that one to three other files define and this one does not."""
         return list(self._uses(self._files[path], text)) if path in self._files else []
 
+    def definitions(self, path: str, name: str) -> list[tuple[str, int]]:
+        """Where other files define what a file may mean by a name: (path, first line) of each definition."""
+        paths = self._definers.get((self._files[path].facts.names, name), set()) - {path}
+        return [
+            (other, row.start)
+            for other in sorted(paths)
+            for row in self._files[other].outline.definitions
+            if row.name == name
+        ]
+
     def _uses(self, file: _File, text: str) -> Iterator[Use]:
         theirs = {name: definers for name in file.words if (definers := self._only_theirs(file, name))}
         for match in _WORD.finditer(text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import random
@@ -20,6 +21,7 @@ from rich.console import Console
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
 
+import cross_file  # noqa: E402
 import editor  # noqa: E402
 import engine  # noqa: E402
 import everyday  # noqa: E402
@@ -30,6 +32,7 @@ import holes  # noqa: E402
 import peer  # noqa: E402
 import plots  # noqa: E402
 import processes  # noqa: E402
+import sources  # noqa: E402
 import tasks  # noqa: E402
 import typing_latency  # noqa: E402
 from answers import Answer  # noqa: E402
@@ -485,3 +488,68 @@ def test_waiting_ends_when_a_process_rests(monkeypatch: pytest.MonkeyPatch) -> N
     process = Process()
     evaluation_editor.wait_until_idle(process)
     assert list(process.readings) == [2]
+
+
+# -- cross-file holes ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packages(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as sources.py makes it, with one package that holes are reported on."""
+    folder = tmp_path / "sources" / "python" / "shop"
+    folder.mkdir(parents=True)
+    body = "".join(
+        f"    def weigh_parcel_{n}(self, limit: int) -> int:\n        return limit + {n}\n\n" for n in range(9)
+    )
+    (folder / "depot.py").write_text(f"class ParcelDepot:\n{body}\n\ndef open_depot() -> ParcelDepot: ...\n")
+    use = "def weigh_{n}(depot: ParcelDepot) -> int:\n    n_{n} = depot.weigh_parcel_{n}(10)\n    return n_{n}\n\n\n"
+    uses = "".join(use.format(n=n) for n in range(9))
+    (folder / "main.py").write_text(f"from depot import ParcelDepot, open_depot\n\n\n{uses}")
+    row = sources.Source("python", "shop", "pypi", "1", "MIT", "report")
+    monkeypatch.setattr(sources, "sources", lambda: [row])
+    return tmp_path / "sources"
+
+
+def arguments(packages: Path, **more: object) -> argparse.Namespace:
+    values = {"folder": packages, "languages": "python", "role": "report", "n": 4, "sides": ["shown"], "seed": "1"}
+    results = packages / "results.jsonl"
+    return argparse.Namespace(**values | {"results": results, "minutes": 9.0, "model": None} | more)
+
+
+def test_what_is_shown_for_a_hole_is_measured_without_a_model(packages: Path) -> None:
+    cross_file._measure(arguments(packages))
+    cases = cross_file.read(packages / "results.jsonl")
+    hard = [case for case in cases if case.kind == "hard"]
+    assert len(hard) == 4 and all(case.symbol.startswith("weigh_parcel_") for case in hard)
+    assert all(case.definition and case.exact is None for case in hard)
+
+
+def test_what_is_in_the_results_is_not_asked_again(packages: Path) -> None:
+    cross_file._measure(arguments(packages, n=2))
+    before = cross_file.read(packages / "results.jsonl")
+    cross_file._measure(arguments(packages, n=3))
+    after = cross_file.read(packages / "results.jsonl")
+    assert after[: len(before)] == before and len({case.place for case in after}) == len(after) > len(before)
+    cross_file._measure(arguments(packages, minutes=0.0, n=4))
+    assert cross_file.read(packages / "results.jsonl") == after
+
+
+def test_the_oracle_shows_the_lines_around_the_definition(packages: Path, tmp_path: Path) -> None:
+    (package, *_rest), holes_found = cross_file._cut(arguments(packages), "python", tmp_path / "work")
+    hole = next(hole for of, hole in holes_found if hole.kind == "hard")
+    (piece,) = cross_file._oracle(hole, package).pieces
+    assert piece.path == "depot.py" and hole.symbol in piece.text
+    assert len(piece.text.split("\n")) <= cross_file.ORACLE_LINES
+    assert [path for path, _text in cross_file._open_files(hole, package)] == ["depot.py"]
+    package.index.stop()
+
+
+def test_sides_are_compared_on_the_holes_that_both_were_asked() -> None:
+    def case(hole: str, side: str, exact: bool) -> cross_file.Case:
+        return cross_file.Case("python", "shop", hole, "hard", "x", side, exact=exact, similarity=1.0)
+
+    cases = [case("a", "alone", True), case("a", "Kruk", True), case("b", "Kruk", True), case("b", "oracle", True)]
+    assert list(cross_file._ratios(cases)) == [
+        "Kruk ÷ alone: 1 ÷ 1 = 1.00 (1 holes)",
+        "Kruk ÷ oracle: 1 ÷ 1 = 1.00 (1 holes)",
+    ]

@@ -6,8 +6,10 @@ import itertools
 
 import pytest
 
+from lsp_server.context.index import Index
 from lsp_server.context.languages import facts
-from lsp_server.context.pieces import CHARS_PER_TOKEN, about
+from lsp_server.context.pieces import CHARS_PER_TOKEN, PATH_TOKENS, about
+from lsp_server.context.projects import Project
 from lsp_server.context.references import Cursor, Name, at_cursor, typings, weighted_names
 from lsp_server.context.relevance import Chosen, Place, choose
 from lsp_server.context.workspace import Workspace
@@ -240,6 +242,78 @@ def test_whether_another_choice_is_due_is_told_by_the_line():
     assert not chosen.is_for(place("a.py", "x = 1\nfoo.ba├", (2, 9))) and not Chosen().is_for(first)
 
 
+# -- a name that is not written yet -------------------------------------------------------------------------------
+
+DEPOT = """class Depot:
+    def open(self) -> None: ...
+    def ship_parcels(self, n: int) -> int: ...
+    def count_boxes(self) -> int: ...
+    def close(self) -> None: ...
+"""
+
+
+def in_depot(tmp_path, text: str, size: int = 12):
+    """What is shown, also where there is little room, beside a text with a cursor; Depot has `size` methods more."""
+    more = "".join(f"    def spare_{n}(self) -> None:\n        print({n})\n        print()\n" for n in range(size))
+    (tmp_path / "depot.py").write_text(DEPOT + more)
+    (tmp_path / "holder.py").write_text("from depot import Depot\n\n\nclass Holder:\n    depot: Depot\n")
+    index = indexed(tmp_path)
+    chosen = choose(place("main.py", text), Workspace(index), 200)
+    index.stop()
+    return chosen, "\n".join(piece.text for piece in chosen.near)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from depot import Depot\n\n\ndef send(depot: Depot):\n    n_parcels = ├\n",
+        "from depot import Depot\n\n\ndef send(depot: Depot):\n    n_parcels = depot.├\n",
+        "from holder import Holder\n\n\ndef send(it: Holder):\n    n_parcels = it.depot.├\n",
+        "from depot import Depot\n\n\ndef send():\n    n_parcels = Depot().├\n",
+        "import depot\n\n\ndef send(it: depot.Depot):\n    # ship all parcels\n    it.├\n",
+        "from depot import Depot\n\n\nclass Big(Depot):\n    def send(self):\n        n_parcels = self.├\n",
+    ],
+    ids=["a line", "a dot", "a member's type", "a call's type", "a module's type", "a base class"],
+)
+def test_the_member_that_the_lines_around_the_cursor_hint_at_is_shown(home, tmp_path, text):
+    chosen, near = in_depot(tmp_path, text, 60)
+    assert "ship_parcels" in shown(chosen) and "ship_parcels" in near
+
+
+def test_a_member_of_a_long_class_has_its_class_above_it_and_no_body(home, tmp_path):
+    text = "from depot import Depot\n\n\ndef send(depot: Depot):\n    n = depot.count_├\n    n_boxes = n\n"
+    _chosen, near = in_depot(tmp_path, text, 60)
+    assert "class Depot:" in near and "def count_boxes(self) -> int:" in near and "print(" not in near
+
+
+def test_names_of_the_folder_are_hinted_at_where_they_need_no_import(home, tmp_path):
+    (tmp_path / "frame.go").write_text("package p\n\nfunc writeFrameHeader(n int) {\n}\n\nfunc other() {\n}\n")
+    index = indexed(tmp_path)
+    text = "package p\n\n// WriteFrame writes the header first.\nfunc WriteFrame() {\n\t├\n}\n"
+    near = choose(place("write.go", text), Workspace(index), 200).near
+    assert [piece.text for piece in near] == ["func writeFrameHeader(n int) {\n}"]
+    index.stop()
+
+
+def test_a_path_that_code_spells_out_is_followed(home, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "lib.rs").write_text("mod frame;\nmod peer;\n")
+    (tmp_path / "src" / "peer.rs").write_text("pub struct Peer;\n\npub fn convert_message(n: u8) -> u8 {\n    n\n}\n")
+    index = indexed(tmp_path)
+    near = choose(place("src/frame.rs", "fn f() {\n    let x = crate::peer::├\n}\n"), Workspace(index), 200).near
+    assert "convert_message" in near[0].text and near[0].path == "src/peer.rs"
+    index.stop()
+
+
+def test_an_import_that_nothing_uses_yet_comes_before_those_that_are_used(home, tmp_path):
+    (tmp_path / "kit.py").write_text("def used(): ...\n\n\ndef fresh(): ...\n")
+    index = indexed(tmp_path)
+    text = "from kit import used, fresh\n" + "x = used()\n" * 3 + "pass\n" * 200 + "├\n"
+    chosen = choose(place("main.py", text), Workspace(index), PATH_TOKENS + 5)  # room for one
+    assert [piece.text for piece in chosen.pieces] == ["def fresh():"]
+    index.stop()
+
+
 # -- the text around the cursor -----------------------------------------------------------------------------------
 
 
@@ -250,6 +324,8 @@ def test_whether_another_choice_is_due_is_told_by_the_line():
         ("x = self.client.res├", Cursor(("self", "client"), "res")),
         ("p->q::r?.s├", Cursor(("p", "q", "r"), "s")),
         ("f(x, wor├d", Cursor((), "wor")),
+        ("y = a.b(c, d(e)).f├", Cursor(("a", "b"), "f")),
+        ("y = a.b(c)├", Cursor((), "")),
         ("1 + ├", Cursor((), "")),
         ("├", Cursor((), "")),
     ],
@@ -304,3 +380,31 @@ def test_the_members_of_a_base_class_are_shown_in_a_class_made_from_it(samples):
     )
     (piece,) = choose(place("src/mine.py", text), samples("python"), 400).pieces
     assert piece.path == "src/shop/client.py" and "def release(self, ticket: str) -> None:" in piece.text
+
+
+def test_an_index_that_takes_long_is_waited_for_once(home, tmp_path, monkeypatch):
+    index = Index(tmp_path)
+    waited = []
+    monkeypatch.setattr(index, "wait", lambda seconds: waited.append(seconds) or False)
+    project = Project("p", index)
+    for name in ("a.py", "b.py"):
+        document = Document(f"file:///{name}", "python", 1, "x = 1\n")
+        project.choose(Place(name, document, 3, (0, 6)), 100, None)
+    assert waited[0] > 0.0 and waited[1:] == [0.0]
+    index.stop()
+
+
+def test_packages_that_import_all_of_each_other_are_not_followed_round(home, tmp_path, monkeypatch):
+    for folder, other in (("a", "b"), ("b", "a")):
+        (tmp_path / "org" / folder).mkdir(parents=True)
+        for number in range(12):
+            source = f"package org.{folder};\n\nimport org.{other}.*;\n\nclass {folder.upper()}{number} {{}}\n"
+            (tmp_path / "org" / folder / f"{folder.upper()}{number}.java").write_text(source)
+    index = indexed(tmp_path)
+    asked = []
+    defining = Workspace.defining
+    monkeypatch.setattr(Workspace, "defining", lambda self, *name: asked.append(name) or defining(self, *name))
+    text = "package org.a;\n\nimport org.b.*;\n\nclass D {\n    B2 unknown(Missing it) { ├ }\n}\n"
+    assert "class B2" in shown(choose(place("org/a/D.java", text), Workspace(index), 200))
+    assert len(asked) < 100
+    index.stop()
