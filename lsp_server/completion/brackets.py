@@ -8,7 +8,7 @@ from lsp_server.completion.layout import opens_block
 _N_CUTS = 16
 _N_TRAILING = 3
 _N_LAST_LINES = 2
-_N_USUAL_ERRORS = 1  # a hole leaves one: the body or the expression that is missing
+_N_BALANCED = 3
 _CLOSING = ")]}\"'`"
 
 
@@ -37,19 +37,31 @@ def syntax(text: str, hole: Hole) -> str:
     n_errors = hole.n_errors(text)
     if n_errors == 0:
         return text
-    n_errors_before = hole.n_errors("")
-    if n_errors_before > _N_USUAL_ERRORS:
-        return text  # a macro, C++ in a `.h`: the tree cannot judge this code
+    if not hole.is_judged:
+        return text
     for cut in _cuts(text, hole):
-        if hole.n_errors(cut) <= min(n_errors_before, n_errors - 1):
+        if hole.n_errors(cut) <= min(hole.n_errors(""), n_errors - 1):
             return cut
-    # Where blocks end with a word or a tag, an end that is right can look like a fault in a window. And what follows
-    # on the line may be the next one, which a line end will part from this one.
-    is_sure = n_errors > n_errors_before and hole.language.block_style != "end" and not hole.line_suffix.strip()
-    return "" if is_sure and not _is_unfinished(text, hole) else text
+    return "" if _does_harm(text, hole) and not _opens(text, hole) else text
 
 
-def _is_unfinished(text: str, hole: Hole) -> bool:
+def unfinished(text: str, hole: Hole) -> str:
+    """Nothing, where what the text opens has no end; where only lines are wanted, it may."""
+    is_kept = hole.shape.kind == "line" or hole.language is None or hole.state.region != "code"
+    return "" if not is_kept and _opens(text, hole) and _does_harm(text, hole) else text
+
+
+def _does_harm(text: str, hole: Hole) -> bool:
+    """Whether it is sure that a text breaks the syntax.
+
+    Where blocks end with a word or a tag, an end that is right can look like a fault in a window. And what follows
+    on the line may be the next one, which a line end will part from this one.
+    """
+    is_telling = hole.language is not None and hole.language.block_style != "end" and not hole.line_suffix.strip()
+    return is_telling and hole.adds_errors(text)
+
+
+def _opens(text: str, hole: Hole) -> bool:
     """Whether the text ends in the middle of something: a call, a block."""
     last_line = hole.whole_lines(text)[-1]
     opens = len(hole.scan(text).state.open_brackets) > len(hole.state.open_brackets)
@@ -63,8 +75,8 @@ def _cuts(text: str, hole: Hole) -> list[str]:
         lines = text.split("\n")
         is_open_end = not hole.line_suffix.strip()
         cuts = ["\n".join(lines[:-n]) for n in range(1, len(lines))] if is_open_end else []
-        balanced = next((cut for cut in cuts if hole.scan(cut).state.open_brackets == hole.state.open_brackets), "")
-        return [cut for cut in dict.fromkeys([*cuts[:_N_LAST_LINES], balanced]) if cut.strip()]
+        balanced = [cut for cut in cuts if hole.scan(cut).state.open_brackets == hole.state.open_brackets]
+        return [cut for cut in dict.fromkeys([*cuts[:_N_LAST_LINES], *balanced[:_N_BALANCED]]) if cut.strip()]
     n_closing = len(text) - len(text.rstrip(_CLOSING))
     cuts = [text[:-size] for size in range(1, min(n_closing, _N_TRAILING) + 1)]
     return [cut for cut in cuts if cut.strip() and hole.imbalance(cut) <= hole.imbalance(text)]

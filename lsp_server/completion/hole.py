@@ -26,6 +26,7 @@ from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Window, near_win
 
 _SUFFIX_TO_JUDGE_BY = 1_500
 _LINES_TO_COMPARE = 12
+_N_USUAL_ERRORS = 1  # a hole leaves one: the body or the expression that is missing
 _FEW = 3  # indented lines, from which on a document shows a habit
 _CLEARLY = 0.9
 _SPACED_LINE = re.compile(r"\n {2,}\S")
@@ -96,6 +97,11 @@ class Hole:
         # A single tab among spaces may be GNU's style, where eight columns are a tab and six are spaces.
         return "spaces" if n_spaces >= _FEW and n_tabs == 0 else ""
 
+    @property
+    def next_line(self) -> str:
+        """The nearest line below that is not blank; empty if there is none."""
+        return next(iter(self.below), "")
+
     def scan(self, text: str) -> Scan:
         """Scan a text that is put at the cursor."""
         return scan(text, self.language, self.state)
@@ -119,6 +125,16 @@ class Hole:
             return 0
         near = self._near
         return parse(near.prefix + text + near.suffix, self.language).n_errors
+
+    def adds_errors(self, text: str) -> bool:
+        """Whether more places do not parse with `text` than without it, where a tree can judge the code at all."""
+        n_errors = self.n_errors(text)
+        return n_errors > 0 and self.is_judged and n_errors > self.n_errors("")
+
+    @functools.cached_property
+    def is_judged(self) -> bool:
+        """Whether the code parses but for the hole: not among macros, nor C++ in a `.h`."""
+        return self.n_errors("") <= _N_USUAL_ERRORS
 
     @functools.cached_property
     def _near(self) -> Window:
