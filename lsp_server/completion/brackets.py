@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lsp_server.completion.hole import Hole
-from lsp_server.completion.layout import opens_block
+from lsp_server.completion.layout import opens_block, width_of
+from lsp_server.completion.statement import is_header
 
 _N_CUTS = 16
 _N_TRAILING = 3
@@ -46,9 +47,12 @@ def syntax(text: str, hole: Hole) -> str:
 
 
 def unfinished(text: str, hole: Hole) -> str:
-    """Nothing, where what the text opens has no end; where only lines are wanted, it may."""
-    is_kept = hole.shape.kind == "line" or hole.language is None or hole.state.region != "code"
-    return "" if not is_kept and _opens(text, hole) and _does_harm(text, hole) else text
+    """Take away the last lines, all if need be, that open what has no end; where only lines are wanted, they stay."""
+    if hole.shape.kind == "line" or hole.language is None or hole.state.region != "code":
+        return text
+    while text.strip() and _opens(text, hole) and (_does_harm(text, hole) or _lacks_body(text, hole)):
+        text = text.rpartition("\n")[0].rstrip("\n")
+    return text
 
 
 def _does_harm(text: str, hole: Hole) -> bool:
@@ -66,6 +70,12 @@ def _opens(text: str, hole: Hole) -> bool:
     last_line = hole.whole_lines(text)[-1]
     opens = len(hole.scan(text).state.open_brackets) > len(hole.state.open_brackets)
     return opens or opens_block(last_line, hole.language) or last_line.endswith((",", "\\"))
+
+
+def _lacks_body(text: str, hole: Hole) -> bool:
+    """Whether the text ends with a header and no body is below: a grammar may take it for an empty one."""
+    header = hole.whole_lines(text)[-1]
+    return is_header(header, hole) and not hole.line_suffix.strip() and width_of(hole.next_line) <= width_of(header)
 
 
 def _cuts(text: str, hole: Hole) -> list[str]:

@@ -10,6 +10,7 @@ import re
 from lsp_server.completion.hole import Hole
 from lsp_server.completion.layout import begins_body, closer_in, width_of
 from lsp_server.syntax.scan import ScanState, scan
+from lsp_server.syntax.tree import parse
 
 MAX_STATEMENT_LINES = 12
 _N_GUESSED = 2  # lines that are read on although nothing is open, because what there is does not parse
@@ -30,35 +31,35 @@ def statement_end(text: str, hole: Hole) -> int | None:
         if has_header and line.strip() and _is_closed(state, hole) and width_of(line) <= floor:
             if closer := closer_in(line, hole.language):
                 return at + closer
-            if fits(text[:at], hole):
+            if not _belongs(line, floor, hole):
                 return at
         state = scan(line, hole.language, state).state
         at += len(line)
         is_closed = _is_closed(state, hole)
-        has_header = has_header or (is_closed and _is_header(whole, hole))
+        has_header = has_header or (is_closed and is_header(whole, hole))
         if i == first:
             floor = width_of(whole)
             if (has_header or not is_closed) and width_of(hole.next_line) > floor:
                 return at  # what it opens is there already
         if i < first or has_header:
             continue
-        if fits(text[:at], hole) if is_closed else hole.n_errors(text[:at]) == 0:
-            return at
         n_guessed += is_closed
-        if n_guessed > _N_GUESSED:
+        is_sure = n_guessed > _N_GUESSED or (is_closed and hole.n_errors("") > 0)
+        if is_sure or hole.n_errors(text[:at]) == 0:
             return at
     return None
-
-
-def fits(text: str, hole: Hole) -> bool:
-    """Whether a text closes what it opens and adds no error, as far as that can be told."""
-    return _is_closed(hole.scan(text).state, hole) and not hole.adds_errors(text)
 
 
 def _is_closed(state: ScanState, hole: Hole) -> bool:
     return state.region == "code" and len(state.open_brackets) <= len(hole.state.open_brackets)
 
 
-def _is_header(line: str, hole: Hole) -> bool:
+def _belongs(line: str, floor: int, hole: Hole) -> bool:
+    """Whether a line is the header of the statement's next body: nothing that could stand alone, as `else`."""
+    is_next = width_of(line) == floor and is_header(line, hole)
+    return is_next and hole.language is not None and parse(line.strip(), hole.language).has_errors
+
+
+def is_header(line: str, hole: Hole) -> bool:
     """Whether a line begins a body that no bracket ends."""
     return hole.language is not None and hole.language.block_style != "braces" and begins_body(line, hole.language)

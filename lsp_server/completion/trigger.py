@@ -236,7 +236,7 @@ def _braced(place: _Place, language: Language) -> Shape:
         if block and block.n_statements == 0:
             reason = "the body is missing, and the brace that ends it"
             return Shape("block", reason, None, width_of(opened), "brace")
-    return Shape("statement", reason)
+    return Shape("line" if place.line_suffix.strip() else "statement", reason)
 
 
 def _may_be_closed_below(place: _Place, header: str) -> bool:
