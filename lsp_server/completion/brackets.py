@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsp_server.completion.hole import Hole
 from lsp_server.completion.layout import opens_block, width_of
-from lsp_server.completion.statement import is_header
+from lsp_server.completion.statement import goes_on, is_header
 
 _N_CUTS = 16
 _N_TRAILING = 3
@@ -50,7 +50,7 @@ def unfinished(text: str, hole: Hole) -> str:
     """Take away the last lines, all if need be, that open what has no end; where only lines are wanted, they stay."""
     if hole.shape.kind == "line" or hole.language is None or hole.state.region != "code":
         return text
-    while text.strip() and _opens(text, hole) and (_does_harm(text, hole) or _lacks_body(text, hole)):
+    while text.strip() and _opens(text, hole) and _has_no_end(text, hole):
         text = text.rpartition("\n")[0].rstrip("\n")
     return text
 
@@ -66,16 +66,24 @@ def _does_harm(text: str, hole: Hole) -> bool:
 
 
 def _opens(text: str, hole: Hole) -> bool:
-    """Whether the text ends in the middle of something: a call, a block."""
+    """Whether the text ends in the middle of something: a call, a block, a string of several lines."""
     last_line = hole.whole_lines(text)[-1]
-    opens = len(hole.scan(text).state.open_brackets) > len(hole.state.open_brackets)
-    return opens or opens_block(last_line, hole.language) or last_line.endswith((",", "\\"))
+    state = hole.scan(text + "\n").state
+    opens = len(state.open_brackets) > len(hole.state.open_brackets) or state.region != "code"
+    return opens or opens_block(last_line, hole.language) or last_line.endswith(",") or goes_on(last_line)
 
 
-def _lacks_body(text: str, hole: Hole) -> bool:
-    """Whether the text ends with a header and no body is below: a grammar may take it for an empty one."""
-    header = hole.whole_lines(text)[-1]
-    return is_header(header, hole) and not hole.line_suffix.strip() and width_of(hole.next_line) <= width_of(header)
+def _has_no_end(text: str, hole: Hole) -> bool:
+    """Whether what the text opens has no end below, by the tree, or by brackets and indentation.
+
+    A grammar may take a header for an empty body, and in a window a bracket more may be no error more.
+    """
+    last_line = hole.whole_lines(text)[-1]
+    if hole.line_suffix.strip() or width_of(hole.next_line) > width_of(last_line):
+        return False
+    is_cut_off = goes_on(last_line) and hole.next_line.lstrip()[:1] in ("", *")]}")
+    is_open = is_header(last_line, hole) or hole.imbalance(text) > hole.imbalance("")
+    return is_cut_off or is_open or _does_harm(text, hole)
 
 
 def _cuts(text: str, hole: Hole) -> list[str]:

@@ -123,6 +123,13 @@ def _statement(text: str, hole: Hole) -> str:
     return text[: statement_end(text, hole)].rstrip("\n")
 
 
+def _string(text: str, hole: Hole) -> str:
+    """Nothing, where a string that ends with its line would have to go on in the next one."""
+    first, line_end, _ = text.partition("\n")
+    leaves = hole.state.region == "string" and line_end and not first.strip()
+    return "" if leaves and hole.scan("\n").state.n_faults else text
+
+
 def _body(text: str, hole: Hole) -> str:
     """Everything up to the end of the body."""
     if hole.shape.kind != "block":
@@ -153,6 +160,7 @@ FILTERS: tuple[tuple[str, Filter], ...] = (
     ("has another indentation than the document", indentation.document_style),
     ("repeats itself", repeats.loop),
     ("has more than one line", _one_line),
+    ("leaves a string open", _string),
     ("goes beyond the statement", _statement),
     ("goes beyond the body", _body),
     ("repeats the text below", repeats.lines_below),

@@ -64,7 +64,10 @@ def lines_below(text: str, hole: Hole) -> str:
         following = [other for _i, other in numbered[at : at + 2]]
         if line == hole.below[0] and following == hole.below[:2] and len(following) == 2:
             return _first_lines(text, i)
-    return text
+    i, last = numbered[-1]
+    # Hardly a line in a thousand of real code is the next one at another depth.
+    says_next = last.strip() == hole.next_line.strip() and _WORDS.search(last)
+    return _first_lines(text, i) if says_next else text
 
 
 def rest_of_line(text: str, hole: Hole) -> str:

@@ -14,6 +14,7 @@ from lsp_server.syntax.tree import parse
 
 MAX_STATEMENT_LINES = 12
 _N_GUESSED = 2  # lines that are read on although nothing is open, because what there is does not parse
+_OPERATOR = re.compile(r"(?:\\|(?<=[\s\w)\]])\s(?:[-+*/%&|^=<]|&&|\|\||[=!]==?|[<>]=))\s*$")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
 
 
@@ -43,11 +44,18 @@ def statement_end(text: str, hole: Hole) -> int | None:
                 return at  # what it opens is there already
         if i < first or has_header:
             continue
+        if is_closed and goes_on(line):
+            continue
         n_guessed += is_closed
         is_sure = n_guessed > _N_GUESSED or (is_closed and hole.n_errors("") > 0)
         if is_sure or hole.n_errors(text[:at]) == 0:
             return at
     return None
+
+
+def goes_on(line: str) -> bool:
+    """Whether a line ends in the middle of an expression: behind an operator or a backslash."""
+    return _OPERATOR.search(line) is not None
 
 
 def _is_closed(state: ScanState, hole: Hole) -> bool:

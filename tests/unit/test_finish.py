@@ -293,6 +293,55 @@ def test_what_breaks_the_syntax_or_has_no_end_is_dropped(drawn, name, text, reas
     check(drawn, name, text, reason)
 
 
+@cases(
+    ("drawn", "name", "text", "reason"),
+    [
+        # What stands behind the window's end hides that a brace is missing: the brackets show it.
+        (
+            "class A {\n  f() {\n    ├if (x) {\n      y();┤\n" + "    g();\n" * 400,
+            "typescript",
+            "",
+            "is not finished",
+        ),
+        ("x = 1\n├y = a +┤\nz = 2\n", "python", "", "is not finished"),
+        ("f();\n├const a = b &&\n  c;┤\n", "javascript", "const a = b &&\n  c;", None),
+        ("f();\n├const a = b &&┤\n", "javascript", "", "is not finished"),
+        ('a()\n├x = """b┤\nc()\n', "python", "", "is not finished"),
+        ("f();\n├g(); /* why┤\nh();\n", "javascript", "", "is not finished"),
+        ("f();\n├g(); // why┤\nh();\n", "javascript", "g(); // why", None),
+    ],
+)
+def test_what_has_no_end_is_not_shown(drawn, name, text, reason):
+    check(drawn, name, text, reason)
+
+
+@cases(
+    ("drawn", "name", "text", "reason"),
+    [
+        ('x = "a├\nfoo()┤\n', "python", "", "leaves a string open"),
+        ('x = f("a├\n  b┤")\n', "javascript", "", "has more than one line"),
+        ('x = "a├b")\ny = 2┤\n', "python", 'b")', None),
+        ('"""A├\n\nB.\nC┤\n"""\n', "python", "\n\nB.", None),
+        ("# a├ b(\nfoo()┤\n", "python", " b(", None),
+        ("# a├\nfoo()┤\n", "python", "\nfoo()", None),  # the comment has said what it wants
+        ("/* a├ {\n b┤\n */\n", "c", " {", None),
+    ],
+)
+def test_strings_and_comments(drawn, name, text, reason):
+    check(drawn, name, text, reason)
+
+
+@cases(
+    ("drawn", "name"),
+    [
+        ("def f():\n    g()\n    if a:\n        ├return g(1)┤\n    return g(1)\n", "python"),
+        ("class A {\n    int g() {\n        int ab = 1;\n        ├int bc = 2;┤\n            int bc = 2;\n", "java"),
+    ],
+)
+def test_the_line_below_is_not_repeated_at_another_depth(drawn, name):
+    check(drawn, name, "", "repeats the text below")
+
+
 def test_a_line_may_be_unfinished_where_only_lines_are_wanted():
     check("x = 1\n├if x:┤\n", "python", "if x:", multiline="never")
 
