@@ -359,6 +359,8 @@ def test_a_block_is_not_closed_twice():
         rest = "\n        }\n    }\n" + more + "}\n"
         text = finished(f"{at}├{end}┤{rest}", "java", "always").text
         assert text == end.removesuffix("\n        }")
+    rest = "\n        } else {\n            c();\n        }\n    }\n" + more + "}\n"
+    check(f"{head}            ├b();\n        }}┤{rest}", "java", "b();", multiline="always")
     own = "if (b) {\n                c();\n            }"
     check(head + f"            ├{own}┤\n        }}\n    }}\n{more}}}\n", "java", own, multiline="always")
 
