@@ -14,7 +14,7 @@ from lsp_server.syntax.tree import parse
 
 MAX_STATEMENT_LINES = 12
 _N_GUESSED = 2  # lines that are read on although nothing is open, because what there is does not parse
-_OPERATOR = re.compile(r"(?:\\|(?<=[\s\w)\]])\s(?:[-+*/%&|^=<]|&&|\|\||[=!]==?|[<>]=))\s*$")
+_OPERATOR = re.compile(r"(?:\\|(?<=[\s\w)\]])\s(?:[-+*/%&|^=<]|[=-]>|&&|\|\||[=!]==?|[<>]=))\s*$")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
 
 
