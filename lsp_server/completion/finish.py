@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lsp_server.completion import brackets, indentation, repeats
 from lsp_server.completion.block import BodyReader
 from lsp_server.completion.hole import Hole, hole_at
+from lsp_server.completion.statement import MAX_STATEMENT_LINES, statement_end
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
 from lsp_server.syntax.scan import scan
@@ -111,6 +112,24 @@ def _one_line(text: str, hole: Hole) -> str:
     return "\n" * min(n_blank, _MOST_BLANK_LINES) + lines[n_blank]
 
 
+def _statement(text: str, hole: Hole) -> str:
+    """Everything up to the end of the statement, which is most often the first line with something on it."""
+    if hole.shape.kind != "statement":
+        return text
+    lines = text.split("\n")
+    n_blank = next((i for i, line in enumerate(lines) if line.strip()), 0)
+    lines = [""] * min(n_blank, _MOST_BLANK_LINES) + lines[n_blank : n_blank + MAX_STATEMENT_LINES]
+    text = "\n".join(lines)
+    return text[: statement_end(text, hole)].rstrip("\n")
+
+
+def _string(text: str, hole: Hole) -> str:
+    """Nothing, where a string that ends with its line would have to go on in the next one."""
+    first, line_end, _ = text.partition("\n")
+    leaves = hole.state.region == "string" and line_end and not first.strip()
+    return "" if leaves and hole.scan("\n").state.n_faults else text
+
+
 def _body(text: str, hole: Hole) -> str:
     """Everything up to the end of the body."""
     if hole.shape.kind != "block":
@@ -141,11 +160,14 @@ FILTERS: tuple[tuple[str, Filter], ...] = (
     ("has another indentation than the document", indentation.document_style),
     ("repeats itself", repeats.loop),
     ("has more than one line", _one_line),
+    ("leaves a string open", _string),
+    ("goes beyond the statement", _statement),
     ("goes beyond the body", _body),
     ("repeats the text below", repeats.lines_below),
     ("repeats the text below", repeats.rest_of_line),
     ("closes a bracket that is not open", brackets.stray_closers),
     ("does not parse", brackets.syntax),
+    ("is not finished", brackets.unfinished),
     ("repeats the line above", repeats.line_above),
     ("ends in white space", _trailing_space),
 )

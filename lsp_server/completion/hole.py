@@ -21,11 +21,12 @@ from lsp_server.completion.layout import (
 )
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
-from lsp_server.syntax.scan import Scan, ScanState, scan, state_after
+from lsp_server.syntax.scan import CLOSER_OF, Scan, ScanState, scan, state_after
 from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Window, near_window, parse, window
 
 _SUFFIX_TO_JUDGE_BY = 1_500
 _LINES_TO_COMPARE = 12
+_N_USUAL_ERRORS = 1  # a hole leaves one: the body or the expression that is missing
 _FEW = 3  # indented lines, from which on a document shows a habit
 _CLEARLY = 0.9
 _SPACED_LINE = re.compile(r"\n {2,}\S")
@@ -40,6 +41,7 @@ class Hole:
     shape: Shape
     language: Language | None
     control_texts: Collection[str]
+    is_cut: bool  # the document goes on behind `suffix`
 
     @functools.cached_property
     def line_prefix(self) -> str:
@@ -96,6 +98,11 @@ class Hole:
         # A single tab among spaces may be GNU's style, where eight columns are a tab and six are spaces.
         return "spaces" if n_spaces >= _FEW and n_tabs == 0 else ""
 
+    @property
+    def next_line(self) -> str:
+        """The nearest line below that is not blank; empty if there is none."""
+        return next(iter(self.below), "")
+
     def scan(self, text: str) -> Scan:
         """Scan a text that is put at the cursor."""
         return scan(text, self.language, self.state)
@@ -115,14 +122,38 @@ class Hole:
 
     def n_errors(self, text: str) -> int:
         """How many places of the window do not parse when `text` fills the hole."""
-        if self.language is None:
-            return 0
-        near = self._near
-        return parse(near.prefix + text + near.suffix, self.language).n_errors
+        return 0 if self.language is None else self._n_errors(text, self._judged)
+
+    def adds_errors(self, text: str) -> bool:
+        """Whether more places do not parse with `text` than without it, where a tree can judge the code at all."""
+        n_errors = self.n_errors(text)
+        return n_errors > 0 and self.is_judged and n_errors > self.n_errors("")
 
     @functools.cached_property
-    def _near(self) -> Window:
-        return near_window(self.prefix, self.suffix)
+    def is_judged(self) -> bool:
+        """Whether the code parses but for the hole: not among macros, nor C++ in a `.h`."""
+        return self.n_errors("") <= _N_USUAL_ERRORS
+
+    @functools.cached_property
+    def _judged(self) -> Window:
+        """The window to parse: close by, unless only more of the text parses."""
+        near = near_window(self.prefix, self.suffix)
+        more = Window(self.prefix + self.suffix, 0, len(self.prefix), True)
+        return more if self._n_errors("", near) and not self._n_errors("", more) else near
+
+    def _n_errors(self, text: str, around: Window) -> int:
+        assert self.language is not None
+        closers = self._closers(text, around)
+        return parse(around.prefix + text + around.suffix + closers, self.language).n_errors
+
+    def _closers(self, text: str, around: Window) -> str:
+        """What closes the brackets whose ends the window cuts off; what only `text` opens stays open."""
+        if not self.is_cut and len(around.suffix) == len(self.suffix):
+            return ""
+        state = state_after(around.prefix, self.language)
+        ends = [state_after(filled + around.suffix, self.language, state) for filled in ("", text)]
+        open_brackets = min((end.open_brackets for end in ends), key=len)
+        return "\n" + "".join(CLOSER_OF[bracket] for bracket in reversed(open_brackets)) if open_brackets else ""
 
     def _judge(self, text: str) -> ScanState:
         return state_after(text + self.suffix[:_SUFFIX_TO_JUDGE_BY], self.language, self.state)
@@ -135,4 +166,5 @@ def hole_at(
     if language and language.is_prose:
         language = None  # ":)" is no bracket that closes nothing, and a fence is no talk about the code
     around = window(prefix[-WINDOW_BEFORE - 1 :], suffix[: WINDOW_AFTER + 1])
-    return Hole(around.prefix, around.suffix, shape, language, control_texts)
+    is_cut = len(around.suffix) < len(suffix)
+    return Hole(around.prefix, around.suffix, shape, language, control_texts, is_cut)

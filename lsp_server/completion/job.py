@@ -130,7 +130,7 @@ def suggest(task: Task, flight: Flight, states: States) -> Callable[[Model], Ste
                 task.n_most,
                 hear,
                 must_begin=task.request.trigger == "invoked",
-                is_line=shape.kind == "line",
+                is_line=shape.kind != "block",
                 hints=model.tokenize(task.hint),
                 told=weigh,
             )
@@ -152,7 +152,7 @@ def branch(outcome: Outcome, at: int) -> Job:
     def start(model: Model) -> Steps[Generation]:
         model.copy(outcome.sequence, BRANCH, len(outcome.prompt.token_ids) + at)
         rule = stop_rule(task.shape, task.request.prefix, task.request.suffix, task.language)
-        is_line = task.shape.kind == "line"
+        is_line = task.shape.kind != "block"
         return (
             yield from generate(model, BRANCH, outcome.prompt, task.n_most, rule.feed, is_line=is_line, forced=forced)
         )

@@ -88,10 +88,14 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
         memory.stop_warming()
         memory.warming = worker.submit(Urgency.WARM, job.warm(outcome.to_warm, memory.states))
     with trace.room("finish") as counts:
-        raw = outcome.generation.text
+        raws = [outcome.generation.text]
         if request.trigger != "invoked":
-            raw = sure_lines(outcome.generation, options.min_confidence)
-        finished = finish(raw, request.prefix, request.suffix, shape, language, outcome.info.control_texts)
+            # The unsure lines too, where the first one is nothing without them.
+            raws.insert(0, sure_lines(outcome.generation, options.min_confidence))
+        for raw in raws:
+            finished = finish(raw, request.prefix, request.suffix, shape, language, outcome.info.control_texts)
+            if finished.text:
+                break
         counts["raw"], counts["notes"] = raw, list(finished.notes)
         tokens = doubts(outcome.generation, finished.text)
         counts["confidence"] = round(confidence(tokens), 3)

@@ -64,7 +64,14 @@ def lines_below(text: str, hole: Hole) -> str:
         following = [other for _i, other in numbered[at : at + 2]]
         if line == hole.below[0] and following == hole.below[:2] and len(following) == 2:
             return _first_lines(text, i)
-    return text
+    i, last = numbered[-1]
+    # `}` above `} else {`
+    is_begun = width_of(last) == width_of(hole.next_line) and hole.next_line.startswith(last)
+    if is_begun and _closes_again(numbered[-1:], body):
+        return _first_lines(text, i)
+    # Hardly a line in a thousand of real code is the next one at another depth.
+    says_next = last.strip() == hole.next_line.strip() and _WORDS.search(last)
+    return _first_lines(text, i) if says_next else text
 
 
 def rest_of_line(text: str, hole: Hole) -> str:

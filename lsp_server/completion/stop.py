@@ -7,11 +7,10 @@ kind of line end, as `finish` has.
 from __future__ import annotations
 
 from lsp_server.completion.block import BodyReader
-from lsp_server.completion.layout import line_prefix_of, lines_below
+from lsp_server.completion.hole import Hole, hole_at
+from lsp_server.completion.statement import MAX_STATEMENT_LINES, statement_end
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
-from lsp_server.syntax.scan import state_after
-from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, window
 
 MAX_LINES = 24
 _MAX_SAME_LINES = 3
@@ -23,13 +22,13 @@ _SHORTEST_TELLING_LINE = 3
 class StopRule:
     """Fed with the text as it comes; once it has said stop, it says so for ever, and `reason` says why."""
 
-    def __init__(self, shape: Shape, reader: BodyReader, line_prefix: str, next_line: str, max_lines: int) -> None:
+    def __init__(self, hole: Hole, reader: BodyReader) -> None:
         self.reason: str | None = None
-        self._shape = shape
+        self._hole = hole
+        self._shape = hole.shape
         self._reader = reader
-        self._line_prefix = line_prefix
-        self._next_line = next_line
-        self._max_lines = max_lines
+        self._max_lines = MAX_STATEMENT_LINES if hole.shape.kind == "statement" else MAX_LINES
+        self._whole_lines = ""
         self._pieces: list[str] = []  # of the line that is not finished
         self._n_lines = 0
         self._n_blank_lines = 0
@@ -53,6 +52,7 @@ class StopRule:
         if piece.endswith("\n"):
             line = "".join(self._pieces)
             self._pieces.clear()
+            self._whole_lines += line
             self.reason = self._after_line(line)
             self._n_lines += 1
         elif "}" in piece and self._shape.kind == "block":
@@ -69,6 +69,8 @@ class StopRule:
         self._has_text = True
         if self._shape.kind == "line":
             return "the line is complete"
+        if self._shape.kind == "statement" and statement_end(self._whole_lines, self._hole) is not None:
+            return "the statement is complete"
         self._n_blank_lines = 0
         return self._after_code(line)
 
@@ -76,8 +78,8 @@ class StopRule:
         end = self._reader.read(line)
         if end:
             return end.reason
-        whole = ((self._line_prefix if self._n_lines == 0 else "") + line).rstrip()
-        if whole == self._next_line and len(whole.strip()) >= _SHORTEST_TELLING_LINE:
+        whole = ((self._hole.line_prefix if self._n_lines == 0 else "") + line).rstrip()
+        if whole == self._hole.next_line and len(whole.strip()) >= _SHORTEST_TELLING_LINE:
             return "the line below was repeated"
         self._n_same_lines = self._n_same_lines + 1 if whole == self._last_line else 1
         self._last_line = whole
@@ -86,11 +88,8 @@ class StopRule:
         return "enough lines" if self._n_lines + 1 >= self._max_lines else None
 
 
-def stop_rule(
-    shape: Shape, prefix: str, suffix: str, language: Language | None, max_lines: int = MAX_LINES
-) -> StopRule:
+def stop_rule(shape: Shape, prefix: str, suffix: str, language: Language | None) -> StopRule:
     """A fresh rule for one completion at the cursor between `prefix` and `suffix`."""
-    around = window(prefix[-WINDOW_BEFORE - 1 :], suffix[: WINDOW_AFTER + 1])
-    reader = BodyReader(shape, around.prefix, language, state_after(around.prefix, language))
-    next_line = next(iter(lines_below(around.suffix)), "")
-    return StopRule(shape, reader, line_prefix_of(around.prefix), next_line, max_lines)
+    hole = hole_at(prefix, suffix, shape, language, ())
+    reader = BodyReader(shape, hole.prefix, hole.language, hole.state)
+    return StopRule(hole, reader)

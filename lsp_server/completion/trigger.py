@@ -1,4 +1,4 @@
-"""How much to suggest at a cursor: the rest of a line, or a whole body; and whether to suggest at all.
+"""How much to suggest at a cursor: the rest of a line, a statement, or a whole body; and whether to suggest at all.
 
 Why so. A line is quick to read and to accept, and a small model is right about it far more often than about
 ten, so a line is the rule. A body is asked for where the user has said what it is for and nothing of it
@@ -39,7 +39,7 @@ class Shape:
     """What a suggestion should look like.
 
     Attributes:
-        kind: The rest of the line, or a body of several lines.
+        kind: The rest of the line; or that with what it opens, which is seldom more; or a body of several lines.
         reason: Why, in words for the trace.
         skip_reason: Why nothing should be suggested unasked; None when something should. Who asks by hand
             gets a suggestion of `kind` all the same.
@@ -48,7 +48,7 @@ class Shape:
         is_in_header: For a block: the cursor stands in its header, before its colon or opening brace.
     """
 
-    kind: Literal["line", "block"]
+    kind: Literal["line", "statement", "block"]
     reason: str
     skip_reason: str | None = None
     floor: int = 0
@@ -65,7 +65,7 @@ def decide(text: str, offset: int, language: Language | None, multiline: Multili
     return dataclasses.replace(_shape(place, multiline), skip_reason=_skip_reason(place))
 
 
-_NO_BODY = Shape("line", "no body is missing here")
+_NO_BODY = Shape("statement", "no body is missing here")
 
 
 class _Place:
@@ -157,7 +157,7 @@ def _begun_definition(place: _Place) -> Shape | None:
     if not begins or not is_named or is_open or ends:
         return None
     if width_of(place.below) > width_of(place.line_prefix) or place.below.lstrip().startswith("{"):
-        return Shape("line", "the definition begun on this line has lines below it")
+        return Shape("statement", "the definition begun on this line has lines below it")
     floor = width_of(place.line_prefix) + 1
     ends_by: EndsBy = "brace" if language.block_style == "braces" else "dedent"
     return Shape("block", "a definition is begun and has no body", None, floor, ends_by, is_in_header=True)
@@ -178,7 +178,7 @@ def _suite(place: _Place, language: Language) -> Shape:
     is_below_header = begins_body(header, language) if place.is_blank else opens_block(header, language)
     if place.is_blank and header:
         if not place.line_prefix and not is_below_header and not lines_above(place.prefix)[-1].strip():
-            return Shape("line", "an empty line at the left edge begins something new")
+            return Shape("statement", "an empty line at the left edge begins something new")
         step = language.indent.unit if is_below_header else ""
         indent = place.line_prefix or indent_of(header) + step
         before = place.near.prefix.removesuffix(place.line_prefix) + indent
@@ -189,10 +189,10 @@ def _suite(place: _Place, language: Language) -> Shape:
         return _NO_BODY
     floor = width_of(header) + 1 if is_below_header else width_of(indent)
     if floor > 0 and width_of(place.below) >= floor and not closer_in(place.below, language):
-        return Shape("line", "code follows in the same body")
+        return Shape("statement", "code follows in the same body")
     block = _block_of_probe(before, place.near.suffix, language)
     if block and block.n_statements > 1:
-        return Shape("line", "the body has code already")
+        return Shape("statement", "the body has code already")
     if block:
         return Shape("block", "the body is missing", None, floor)
     # Other errors around (a `try` that has no `except` yet) can hide the block from the tree. Inside brackets a
@@ -236,7 +236,7 @@ def _braced(place: _Place, language: Language) -> Shape:
         if block and block.n_statements == 0:
             reason = "the body is missing, and the brace that ends it"
             return Shape("block", reason, None, width_of(opened), "brace")
-    return Shape("line", reason)
+    return Shape("line" if place.line_suffix.strip() else "statement", reason)
 
 
 def _may_be_closed_below(place: _Place, header: str) -> bool:

@@ -17,8 +17,8 @@ class Score:
     Attributes:
         exact: Whether its first line is the missing one, white space around it aside.
         similarity: How alike it and the missing text are, from 0 to 1.
-        parses: Whether the file with it has no syntax error; None where nothing was suggested, where there is one
-            without it too, or where Kruk knows no grammar.
+        parses: Whether the file with all of it has no syntax error; None where nothing was suggested, where there is
+            one without it too, or where Kruk knows no grammar.
         repeats: Whether it ends with the rest of the cursor's line or the line below; what was missing does not.
     """
 
@@ -30,17 +30,17 @@ class Score:
 
 def score(hole: Hole, text: str) -> Score:
     """Judge what was suggested for a hole; nothing ("") is neither exact nor alike."""
-    text = fitted(text, hole.middle)
     parses = None
     if text and (language := hole.language) and not parse(hole.prefix + hole.suffix, language).has_errors:
         parses = not parse(hole.prefix + text + hole.suffix, language).has_errors
     exact = first_line(text) == first_line(hole.middle)
     repeated = _repeats(hole, text) and not _repeats(hole, hole.middle)
-    return Score(exact, edit_similarity(text.strip(), hole.middle.strip()), parses, repeated)
+    similarity = edit_similarity(fitted(text, hole.middle).strip(), hole.middle.strip())
+    return Score(exact, similarity, parses, repeated)
 
 
 def fitted(text: str, middle: str) -> str:
-    """What counts of a suggestion: in a hole of one line, blank lines and the first that is not."""
+    """What is compared with the middle: in a hole of one line, blank lines and the first that is not."""
     if "\n" in middle:
         return text
     body = text.lstrip("\n")

@@ -45,6 +45,21 @@ async def test_crlf_in_and_out(start):
     assert await editor.suggest("def f():\r\n    ├\r\n") == "a = 1\r\n    return a"
 
 
+async def test_a_statement_is_suggested_whole_and_a_line_at_its_end(start):
+    text = "a = 1\nb = make(\n    a,\n)\nprint(b)\n"
+    editor = await start({"knows": [text]})
+    assert await editor.suggest("a = 1\n├\nprint(b)\n") == "b = make(\n    a,\n)"
+    assert await editor.suggest("a = 1\nb = make(\n    ├\n)\nprint(b)\n") == "a,"
+    assert room(await editor.request("kruk/lastCompletion"), "trigger").shape == "statement"
+
+
+async def test_a_statement_without_an_end_is_not_shown(start):
+    text = "a = 1\nb = [\n" + "    a,\n    a + 1,\n" * 20
+    editor = await start({"knows": [text]})
+    assert await editor.suggest("a = 1\n├\n") is None
+    assert await editor.reason() == "is not finished"
+
+
 async def test_typing_along_asks_nothing_of_the_model(start):
     editor = await start({"knows": [ADD]})
     assert await editor.suggest(HOLE) == "return a + b"

@@ -8,11 +8,16 @@ import time
 import pytest
 
 from lsp_server.chat.template import Message, tokens
+from lsp_server.completion.finish import finish
 from lsp_server.completion.prompt import Parts, build
+from lsp_server.completion.stop import stop_rule
+from lsp_server.completion.trigger import decide
 from lsp_server.errors import ModelError
 from lsp_server.model import memory, registry
 from lsp_server.model.base import CHAT, COMPLETION, Aborted
 from lsp_server.model.generate import Prompt, generate, heal
+from lsp_server.syntax.languages import language_for
+from lsp_server.syntax.tree import parse
 from tests.conftest import run
 from tests.model.real_engine import divergence
 
@@ -105,6 +110,25 @@ def test_a_full_cache_makes_room(qwen):
 def test_healing_gives_the_same_line_wherever_the_cursor_stands(qwen, typed):
     found = line(qwen, "import os\n\n\n", f"def add(a, b):\n    {typed}", "\n\n\nprint(add(1, 2))\n")
     assert typed + found == "return a + b"
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "behind"),
+    [
+        ("python", "def scale(values, factor):\n    scaled = []\n    ", "\n    return scaled\n"),
+        ("javascript", "function first(xs) {\n  const n = xs.length;\n  if (n === 0) ", "\n  return xs[0];\n}\n"),
+        ("go", "package a\n\nfunc F(s string) error {\n\tf, err := os.Open(s)\n\t", "\n\treturn f.Close()\n}\n"),
+    ],
+)
+def test_a_statement_comes_whole_and_parses(qwen, name, before, behind):
+    language = language_for(name)
+    shape = decide(before + behind, len(before), language)
+    assert shape.kind == "statement"
+    rule = stop_rule(shape, before, behind, language)
+    out = run(generate(qwen, COMPLETION, build(qwen, Parts("", before, behind), 96), 96, rule.feed))
+    shown = finish(out.text, before, behind, shape, language, qwen.info.control_texts).text
+    assert "\n" in shown, rule.reason
+    assert not parse(before + shown + behind, language).has_errors
 
 
 def test_a_line_of_60_spaces_survives(qwen):

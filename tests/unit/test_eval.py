@@ -144,7 +144,7 @@ def test_no_sources(tmp_path: Path, wanted: set[str]) -> None:
 
 def test_repetition_of_what_stands_behind_the_hole() -> None:
     hole = Hole("h", "a.py", "python", "    ", "first = 1", "\n    second = 2\n")
-    assert score(hole, "first = 1\n    second = 2").repeats is False  # of a hole of one line the first line counts
+    assert score(hole, "first = 1\n    second = 2").repeats
     assert score(hole, "second = 2").repeats
     assert not score(hole, "third = 3").repeats
     rest = Hole("h", "a.py", "python", "call(", "a", ", second)\n")
@@ -158,6 +158,7 @@ def test_score() -> None:
     line = Hole("h", "a.py", "python", "def f(a):\n    ", "return (a)", "\n")
     assert score(line, "return (a)\nb = 1") == Score(True, 1.0, True)
     assert score(line, "return (a").parses is False
+    assert score(line, "return (a)\n  b = 1)").parses is False  # all of what is shown counts here
     assert score(line, "") == Score(False, 0.0, None)
     block = Hole("h", "a.py", "python", "def f(a):\n    ", "b = a\n    return b", "\n")
     partly = score(block, "b = a\n    return a")

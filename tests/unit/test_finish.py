@@ -50,7 +50,7 @@ cases = pytest.mark.parametrize
         ("int x = ├f(a, b);┤\n", "java", "f(a, b);"),
         ("foo(├\n    a,┤\n", "python", "\n    a,"),
         ("x = foo(├a,┤\n", "python", "a,"),
-        ("├if x:┤\n", "python", "if x:"),
+        ("├if x:┤\n    y\n", "python", "if x:"),
         ("int main(├void) {┤\n", "c", "void) {"),
         ("hello ├world\nand more┤\n", None, "world"),
     ],
@@ -248,7 +248,7 @@ def test_indentation(drawn, name, text):
     [
         ("def f():\n    ├x = 1\n    return g(x,┤\n", "python", "x = 1"),
         ("def f():\n    ├x = 1\n    for x in┤\n", "python", "x = 1"),
-        ("def f():\n    ├return g(┤\n", "python", "return g("),
+        ("def f():\n    ├return g(a,\n        b)┤\n", "python", "return g(a,\n        b)"),
         ("function f() {\n  ├const a = 1;\n  return a +┤\n}\n", "javascript", "const a = 1;"),
         ("x = ├'a''┤\n", "python", "'a'"),
     ],
@@ -262,14 +262,88 @@ def test_syntax(drawn, name, text):
     [
         ("def f():\n    ├await adapter = await make()┤\n    return adapter\n", "python", "", "does not parse"),
         ("def f():\n    ├a = 0┤    b = 0\n    return a + b\n", "python", "a = 0", None),  # a line end is yet to come
-        ("def f():\n    ├result = make(┤\n    return result\n", "python", "result = make(", None),
-        ("def f():\n    ├if made:┤\n    return made\n", "python", "if made:", None),
+        ("def f():\n    ├result = make(┤\n    return result\n", "python", "", "is not finished"),
+        ("def f():\n    ├if made:┤\n    return made\n", "python", "", "is not finished"),
+        ("def f():\n    ├if made:┤\n        return made\n", "python", "if made:", None),
+        ("result = ├make(┤\n    1,\n)\n", "python", "make(", None),
+        (
+            "def f():\n    a = 1\n    ├if a:\n        b()\n        c(1,┤\n    return a\n",
+            "python",
+            "if a:\n        b()",
+            None,
+        ),
+        (
+            "def f():\n    a = 1\n    ├try:\n        b()\n    except C:\n        d()\n    e()┤\n    return a\n",
+            "python",
+            "try:\n        b()\n    except C:\n        d()",
+            None,
+        ),
+        (
+            "class A {\n  f() {\n    g();\n    ├if (x) {\n      y();\n    }\n    z();┤\n  }\n}\n",
+            "typescript",
+            "if (x) {\n      y();\n    }",
+            None,
+        ),
+        ("f();\n├const a = {\n  b: 1,\n};\nconst c┤\n", "javascript", "const a = {\n  b: 1,\n};", None),
         ("class A {\n  f() {\n    ├const a = = 1;┤\n  }\n}\n", "typescript", "", "does not parse"),
-        ("class A {\n  f() {\n    ├if (x) {┤\n  }\n}\n", "typescript", "if (x) {", None),
+        ("class A {\n  f() {\n    ├if (x) {┤\n  }\n}\n", "typescript", "", "is not finished"),
     ],
 )
-def test_what_breaks_the_syntax_is_dropped_and_what_is_unfinished_is_not(drawn, name, text, reason):
+def test_what_breaks_the_syntax_or_has_no_end_is_dropped(drawn, name, text, reason):
     check(drawn, name, text, reason)
+
+
+@cases(
+    ("drawn", "name", "text", "reason"),
+    [
+        # What stands behind the window's end hides that a brace is missing: the brackets show it.
+        (
+            "class A {\n  f() {\n    ├if (x) {\n      y();┤\n" + "    g();\n" * 400,
+            "typescript",
+            "",
+            "is not finished",
+        ),
+        ("x = 1\n├y = a +┤\nz = 2\n", "python", "", "is not finished"),
+        ("f();\n├const a = b &&\n  c;┤\n", "javascript", "const a = b &&\n  c;", None),
+        ("f();\n├const a = b &&┤\n", "javascript", "", "is not finished"),
+        ('a()\n├x = """b┤\nc()\n', "python", "", "is not finished"),
+        ("f();\n├g(); /* why┤\nh();\n", "javascript", "", "is not finished"),
+        ("f();\n├g(); // why┤\nh();\n", "javascript", "g(); // why", None),
+    ],
+)
+def test_what_has_no_end_is_not_shown(drawn, name, text, reason):
+    check(drawn, name, text, reason)
+
+
+@cases(
+    ("drawn", "name", "text", "reason"),
+    [
+        ('x = "a├\nfoo()┤\n', "python", "", "leaves a string open"),
+        ('x = f("a├\n  b┤")\n', "javascript", "", "has more than one line"),
+        ('x = "a├b")\ny = 2┤\n', "python", 'b")', None),
+        ('"""A├\n\nB.\nC┤\n"""\n', "python", "\n\nB.", None),
+        ("# a├ b(\nfoo()┤\n", "python", " b(", None),
+        ("# a├\nfoo()┤\n", "python", "\nfoo()", None),  # the comment has said what it wants
+        ("/* a├ {\n b┤\n */\n", "c", " {", None),
+    ],
+)
+def test_strings_and_comments(drawn, name, text, reason):
+    check(drawn, name, text, reason)
+
+
+@cases(
+    ("drawn", "name"),
+    [
+        ("def f():\n    g()\n    if a:\n        ├return g(1)┤\n    return g(1)\n", "python"),
+        ("class A {\n    int g() {\n        int ab = 1;\n        ├int bc = 2;┤\n            int bc = 2;\n", "java"),
+    ],
+)
+def test_the_line_below_is_not_repeated_at_another_depth(drawn, name):
+    check(drawn, name, "", "repeats the text below")
+
+
+def test_a_line_may_be_unfinished_where_only_lines_are_wanted():
+    check("x = 1\n├if x:┤\n", "python", "if x:", multiline="never")
 
 
 def test_a_line_that_is_begun_is_not_completed_to_the_one_below():
@@ -285,6 +359,8 @@ def test_a_block_is_not_closed_twice():
         rest = "\n        }\n    }\n" + more + "}\n"
         text = finished(f"{at}├{end}┤{rest}", "java", "always").text
         assert text == end.removesuffix("\n        }")
+    rest = "\n        } else {\n            c();\n        }\n    }\n" + more + "}\n"
+    check(f"{head}            ├b();\n        }}┤{rest}", "java", "b();", multiline="always")
     own = "if (b) {\n                c();\n            }"
     check(head + f"            ├{own}┤\n        }}\n    }}\n{more}}}\n", "java", own, multiline="always")
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lsp_server.completion.statement import MAX_STATEMENT_LINES
 from lsp_server.completion.stop import MAX_LINES, stop_rule
 from lsp_server.completion.trigger import decide
 from lsp_server.syntax.languages import languages
@@ -45,15 +46,37 @@ def check(drawn: str, name: str | None, written: str, reason: str, multiline="au
 @pytest.mark.parametrize(
     ("drawn", "name", "written"),
     [
-        ("x = ┃\n", "python", "1\n┃y = 2\n"),
-        ("x = 1┃\n", "python", "\n\ny = 2\n┃z\n"),
-        ("    ┃\n", "python", "  \n  y\n┃"),
         ("┃", None, "a\n┃b"),
         ("foo(┃)", "javascript", "a, b)\n┃"),
+        ("# a┃", "python", " (b\n┃c"),
     ],
 )
 def test_a_line_ends_with_its_line(drawn, name, written):
     check(drawn, name, written, "the line is complete")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "name", "written"),
+    [
+        ("x = ┃\n", "python", "1\n┃y = 2\n"),
+        ("x = 1┃\n", "python", "\n\ny = 2\n┃z\n"),
+        ("    ┃\n", "python", "  \n  y\n┃"),
+        ("x = ┃\n", "python", "f(\n    a,\n)\n┃y = 2\n"),
+        ("x = ┃\ny = 2\n", "python", "{\n    'a': [\n        1,\n    ],\n}\n┃y = 2\n"),
+        ("x = ┃\n    a,\n)\n", "python", "f(\n┃"),  # what it opens is closed below
+        ("if a:\n    b()\n    ┃\n", "python", "for c in b:\n        c()\n\n        d()\n    e()\n┃"),
+        ("┃\n    b()\n", "python", "if a:\n┃    c()\n"),  # its body is there
+        ("a()\n┃\n", "python", "try:\n    b()\nexcept C:\n    d()\ne()\n┃"),
+        ("x = ┃\n", "python", '"""a\nb(\n"""\n┃c'),
+        ("f();\n┃\n", "javascript", "if (a) {\n  b();\n}\n┃c();\n"),
+        ("f();\n┃\n", "javascript", "if (a) {\n  b();\n} else {\n  c();\n}\n┃d();\n"),
+        ("const x = ┃\n", "javascript", "a.map((b) => {\n  return b;\n});\n┃c\n"),
+        ("package a\n\nfunc F() {\n\ta()\n\t┃\n}\n", "go", "if a {\n\t\tb()\n\t}\n┃\tc()\n"),
+        ("a=1\n┃\n", "bash", "if a; then\n  b\nfi\n┃c\n"),
+    ],
+)
+def test_a_statement_ends_with_its_line_or_with_what_that_opens(drawn, name, written):
+    check(drawn, name, written, "the statement is complete")
 
 
 @pytest.mark.parametrize(
@@ -122,11 +145,16 @@ def test_a_body_has_so_many_lines():
     assert reason == "enough lines" and read.count("\n") == MAX_LINES
 
 
+def test_a_statement_has_so_many_lines():
+    read, reason = read_until_stop("x = ┃\n", "python", "[\n" + "    f(1),\n    f(2),\n" * 50, 1)
+    assert reason == "enough lines" and read.count("\n") == MAX_STATEMENT_LINES
+
+
 def test_once_stopped_it_stays_stopped():
     rule = rule_at("x = ┃\n", "python")
     assert not rule.feed("1")
     assert rule.feed("\n") and rule.feed("") and rule.feed("2")
-    assert rule.reason == "the line is complete"
+    assert rule.reason == "the statement is complete"
 
 
 def test_form_feeds_and_other_separators_are_not_line_ends():
