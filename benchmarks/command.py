@@ -72,8 +72,8 @@ def started(
 ) -> Iterator[Side]:
     """Start Kruk or the peer, on as many threads as the other; end it whatever happens.
 
-    `home`, `sources`: where Kruk keeps its files, and the workspace; None: a new folder. The side has answered once, so that the first case does
-    not pay for what happens once in a process.
+    `home`, `sources`: where Kruk keeps its files, and the workspace; None: a new folder. The side has answered once,
+    so that the first case does not pay for what happens once in a process.
     """
     threads = options.get("threads")
     n_threads = threads if isinstance(threads, int) and threads > 0 else default_threads()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lsp_server.completion.hole import Hole
-from lsp_server.completion.layout import width_of
+from lsp_server.completion.layout import closer_in, width_of
 
 _LONGEST_OVERLAP = 400
 _N_OVERLAPS = 8  # tried; a text that overlaps in more ways is a row of the same character
@@ -70,7 +70,7 @@ def lines_below(text: str, hole: Hole) -> str:
     if is_begun and _closes_again(numbered[-1:], body):
         return _first_lines(text, i)
     # Hardly a line in a thousand of real code is the next one at another depth.
-    says_next = last.strip() == hole.next_line.strip() and _WORDS.search(last)
+    says_next = last.strip() == hole.next_line.strip() and _WORDS.search(last) and not closer_in(last, hole.language)
     return _first_lines(text, i) if says_next else text
 
 
