@@ -15,11 +15,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from lsp_server.errors import ModelFileError
 from lsp_server.model.gguf_types import FILE_TYPES, TENSOR_TYPES, appearance
 
 Value = str | int | float | bool | tuple[int, ...]
+Role = Literal["model", "projector", "adapter", "embedding model", "other file"]
 
 _MAX_KEYS = 10_000
 _MAX_TENSORS = 65_536
@@ -142,16 +144,17 @@ class GgufHeader:
         return count if isinstance(count, int) and count > 1 else 1
 
     @property
-    def is_model(self) -> bool:
-        """Whether it can generate text: no adapter, no vision projector, no embedding model, not empty."""
-        is_embedding = "bert" in self.architecture or self._int("pooling_type") > 0
-        return (
-            bool(self.architecture)
-            and self.architecture != "clip"
-            and self.metadata.get("general.type", "model") == "model"
-            and not is_embedding
-            and (self.n_tensors > 0 or self.split_count > 1)
-        )
+    def role(self) -> Role:
+        """What the file is for. Only a "model" can generate text."""
+        kind = self._text("general.type") or "model"
+        if kind == "mmproj" or self.architecture == "clip":
+            return "projector"
+        if kind == "adapter":
+            return "adapter"
+        if "bert" in self.architecture or self._int("pooling_type") > 0:
+            return "embedding model"
+        is_whole = bool(self.architecture) and (self.n_tensors > 0 or self.split_count > 1)
+        return "model" if kind == "model" and is_whole else "other file"
 
     def _own(self, key: str) -> Value | None:
         return self.metadata.get(f"{self.architecture}.{key}")

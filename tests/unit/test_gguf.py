@@ -44,7 +44,7 @@ def test_reads_what_a_model_says(tmp_path):
     assert header.chat_template == "<|im_start|>"
     assert header.token_ids == {"<|fim_prefix|>": 4, "<|fim_suffix|>": 6}
     assert header.split_count == 1
-    assert header.is_model
+    assert header.role == "model"
     assert "tokenizer.ggml.tokens" not in header.metadata
     assert header.array_lengths["tokenizer.ggml.tokens"] == 7
 
@@ -98,25 +98,27 @@ def test_quantisation_label(tmp_path, changes, label):
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "role"),
     [
-        {"general__type": "adapter"},
-        {"general__type": "mmproj"},
-        {"general__architecture": "nomic-bert"},
-        {"general__architecture": None},
-        {"qwen2__pooling_type": 1},
+        ({"general__type": "adapter"}, "adapter"),
+        ({"general__type": "mmproj"}, "projector"),
+        ({"general__architecture": "clip"}, "projector"),
+        ({"general__architecture": "nomic-bert"}, "embedding model"),
+        ({"qwen2__pooling_type": 1}, "embedding model"),
+        ({"general__architecture": None}, "other file"),
+        ({"general__type": "imatrix"}, "other file"),
     ],
 )
-def test_what_cannot_write_text_is_no_model(tmp_path, changes):
-    assert not read_header(files.write(tmp_path / "m.gguf", files.model(**changes))).is_model
+def test_what_cannot_write_text_is_no_model(tmp_path, changes, role):
+    assert read_header(files.write(tmp_path / "m.gguf", files.model(**changes))).role == role
 
 
 def test_a_vocabulary_alone_is_no_model_but_a_split_without_tensors_is(tmp_path):
     vocabulary = files.write(tmp_path / "v.gguf", files.gguf(files.model_metadata()))
     split = files.write(tmp_path / "s.gguf", files.gguf(files.model_metadata(split__count=(files.U16, 3))))
 
-    assert not read_header(vocabulary).is_model
-    assert read_header(split).is_model
+    assert read_header(vocabulary).role != "model"
+    assert read_header(split).role == "model"
     assert read_header(split).split_count == 3
 
 
@@ -238,7 +240,7 @@ def test_any_truncation_is_refused(tmp_path_factory, length):
         with pytest.raises(ModelFileError):
             read_header(path)
     else:
-        assert read_header(path).is_model
+        assert read_header(path).role == "model"
 
 
 @settings(max_examples=1500, deadline=None)
@@ -255,7 +257,7 @@ def test_any_change_gives_a_header_or_the_one_error(tmp_path_factory, changes):
     except ModelFileError as error:
         assert error.what and error.hint
     else:
-        facts = (header.name, header.quantisation, header.chat_template, header.is_model, header.split_count)
+        facts = (header.name, header.quantisation, header.chat_template, header.role, header.split_count)
         numbers = (header.n_ctx_train, header.kv_bytes_per_token, header.n_vocab, header.sliding_window)
         assert all(isinstance(number, int) for number in numbers)
         assert len(facts) == 5
