@@ -255,6 +255,8 @@ def _describe(name: str, reference: str, path: Path, spec: ModelSpec | None, fil
         raise ModelFileError(f"`{path.name}` is a part of a model that lacks {missing}", "Download the others too")
     path = parts[0]
     header = gguf.read_header(path, catalogue.markers() | {_CHATML_END})
+    for part in parts[1:]:
+        header = header.joined(gguf.read_header(part))
     if header.role != "model":
         hint = "Choose another with `kruk models list` or `kruk models scan`"
         raise ModelFileError(f"`{path.name}` is a GGUF, but not a language model: {header.role}", hint)

@@ -271,3 +271,25 @@ def test_noise_gives_a_header_or_the_one_error(tmp_path_factory, noise, start):
         assert read_header(path).version in (2, 3)
     except ModelFileError as error:
         assert error.what
+
+
+def weights(tmp_path, names, **changes):
+    """Header of a file with tensors of 32 by 2 numbers, 68 bytes each as Q8_0."""
+    tensors = [files.tensor(name, (32, 2), 8, 96 * i) for i, name in enumerate(names)]
+    content = files.gguf(files.model_metadata(**changes), tensors, 96 * len(names))
+    return read_header(files.write(tmp_path / "w.gguf", content))
+
+
+def test_what_is_read_for_each_token(tmp_path):
+    tied = weights(tmp_path, ["token_embd.weight", "blk.0.ffn_up.weight"])
+    assert (tied.read_bytes, tied.n_parameters, tied.matrix_bytes) == (136, 128, {"Q8_0": 68})
+    own = weights(tmp_path, ["token_embd.weight", "blk.0.ffn_up.weight", "output.weight"])
+    assert (own.read_bytes, own.matrix_bytes) == (136, {"Q8_0": 136})
+    experts = {"qwen2__expert_count": 8, "qwen2__expert_used_count": 2}
+    assert weights(tmp_path, ["blk.0.ffn_up_exps.weight", "output.weight"], **experts).read_bytes == 17 + 68
+
+
+def test_parts_of_a_model_add_up(tmp_path):
+    first, second = (weights(tmp_path, [name]) for name in ("token_embd.weight", "output.weight"))
+    both = first.joined(second)
+    assert (both.n_tensors, both.n_parameters, both.matrix_bytes) == (2, 128, {"Q8_0": 68})
