@@ -159,7 +159,7 @@ def _models(chosen: str) -> Iterator[Finding]:
     except KrukError as error:
         yield Finding("Model", "bad", error.what, error.hint)
         return
-    need = memory.estimate(located.header, 4096).total
+    need = memory.estimate(located, 4096).total
     text = f"{located.name} is used; it needs {memory.gib(need)}"
     yield Finding("Model", "good", text + ("" if located.fim else "; it cannot fill in the middle"))
 

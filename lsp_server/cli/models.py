@@ -20,9 +20,10 @@ from rich.progress import (
 from rich.table import Table
 
 from lsp_server import paths
+from lsp_server.cli import fit, scan
 from lsp_server.cli.console import err, fail, out
 from lsp_server.errors import KrukError
-from lsp_server.model import partial, registry
+from lsp_server.model import partial, registry, stores
 from lsp_server.model.catalogue import DEFAULT_MODEL, ModelFile, ModelSpec, load_catalogue
 from lsp_server.model.partial import Report, size_text
 
@@ -31,6 +32,8 @@ _WIDE = 120  # columns that hold every quantisation; a pipe gets them too
 _DOING = {"source": "connecting", "failed": "failed", "download": "downloading", "verify": "checking"}
 
 app = typer.Typer(help="Models: which there are, which are here.", no_args_is_help=True)
+app.command("scan")(scan.scan)
+app.command("fit")(fit.fit)
 
 
 @app.command("list")
@@ -56,6 +59,7 @@ def list_models(
     if not out.is_terminal:
         out.width = _WIDE
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    elsewhere = [one.name for one in stores.everything(registry.model_folders()) if one.parts and not one.problem]
     for header in ("", "id", "as", "GB", "RAM", "kind", "FIM", "licence"):
         justify: Literal["left", "right"] = "right" if header in ("GB", "RAM") else "left"
         table.add_column(header, justify=justify, no_wrap=header != "licence", overflow="fold")
@@ -70,6 +74,9 @@ def list_models(
         style="dim",
         soft_wrap=True,
     )
+    if elsewhere:
+        names = f"{', '.join(elsewhere[:8])}{' …' * (len(elsewhere) > 8)}"
+        out.print(f"Of other programs: {escape(names)}  (`kruk models scan` says more)", soft_wrap=True)
 
 
 @app.command()
@@ -79,9 +86,12 @@ def pull(
     """Download a model, going on with what an interrupted download has left."""
     try:
         spec, file = registry.find(model)
-        path = pull_with_progress(spec, file)
+        elsewhere = registry.in_a_store(spec, [file])
+        path = elsewhere[0].path if elsewhere else pull_with_progress(spec, file)
     except KrukError as error:
         fail(error)
+    if elsewhere:
+        err.print(f"{elsewhere[0].store.title} has it already; it is used in place", soft_wrap=True)
     out.print(f"[green]ready:[/] {escape(str(path))}", soft_wrap=True)
 
 
@@ -123,7 +133,9 @@ def pull_with_progress(spec: ModelSpec, file: ModelFile) -> Path:
 
 @app.command()
 def use(
-    model: Annotated[str, typer.Argument(help="An id, or the path of a GGUF file", metavar="ID|PATH")],
+    model: Annotated[
+        str, typer.Argument(help="An id, STORE:NAME of `scan`, or a GGUF file", metavar="ID|STORE:NAME|PATH")
+    ],
 ) -> None:
     """Make a model the default: the one that is used when no setting names another."""
     try:

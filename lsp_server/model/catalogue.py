@@ -161,6 +161,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: Annotated[tuple[ModelFile, ...], msgspec.Meta(min_length=1)]
     unverified: tuple[Literal["params_b", "n_ctx_train", "kv_bytes_per_token", "licence"], ...] = ()
     """Fields whose value comes from somebody else's list, from memory or from an estimate."""
+    active_b: float | None = None
+    """Parameters that one token uses, where that is not all of them (a mixture of experts)."""
     note: str = ""
 
     def file_bytes(self, file: ModelFile) -> int:

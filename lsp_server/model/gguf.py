@@ -9,17 +9,20 @@ Plain reads instead of mmap: a mapped file that somebody truncates ends the proc
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from lsp_server.errors import ModelFileError
 from lsp_server.model.gguf_types import FILE_TYPES, TENSOR_TYPES, appearance
 
 Value = str | int | float | bool | tuple[int, ...]
+Role = Literal["model", "projector", "adapter", "embedding model", "other file"]
 
 _MAX_KEYS = 10_000
 _MAX_TENSORS = 65_536
@@ -64,6 +67,9 @@ class GgufHeader:
     array_lengths: Mapping[str, int]
     token_ids: Mapping[str, int] = field(default_factory=dict)
     largest_type: str = ""  # the tensor type that most of the bytes have, e.g. "Q4_K"
+    matrix_bytes: Mapping[str, int] = field(default_factory=dict)  # of what is multiplied with, by tensor type
+    n_parameters: int = 0
+    read_bytes: int = 0  # of the weights, for each token that is evaluated: of experts only those that are used
 
     @property
     def architecture(self) -> str:
@@ -131,6 +137,19 @@ class GgufHeader:
         return self.array_lengths.get("tokenizer.ggml.tokens", 0) or self._int("vocab_size")
 
     @property
+    def n_merges(self) -> int:
+        """Number of merge rules of a byte pair vocabulary; 0 for one of another kind."""
+        return self.array_lengths.get("tokenizer.ggml.merges", 0)
+
+    @property
+    def n_feed_forward(self) -> int:
+        """Width of the widest feed-forward layer; four times `n_embd` when the file does not say."""
+        widths = self._own("feed_forward_length")
+        return (max(widths) if isinstance(widths, tuple) and widths else self._int("feed_forward_length")) or (
+            4 * self.n_embd
+        )
+
+    @property
     def chat_template(self) -> str:
         """The Jinja template in the file; "" when there is none."""
         return self._text("tokenizer.chat_template")
@@ -142,15 +161,26 @@ class GgufHeader:
         return count if isinstance(count, int) and count > 1 else 1
 
     @property
-    def is_model(self) -> bool:
-        """Whether it can generate text: no adapter, no vision projector, no embedding model, not empty."""
-        is_embedding = "bert" in self.architecture or self._int("pooling_type") > 0
-        return (
-            bool(self.architecture)
-            and self.architecture != "clip"
-            and self.metadata.get("general.type", "model") == "model"
-            and not is_embedding
-            and (self.n_tensors > 0 or self.split_count > 1)
+    def role(self) -> Role:
+        """What the file is for. Only a "model" can generate text."""
+        kind = self._text("general.type") or "model"
+        if kind == "mmproj" or self.architecture == "clip":
+            return "projector"
+        if kind == "adapter":
+            return "adapter"
+        if "bert" in self.architecture or self._int("pooling_type") > 0:
+            return "embedding model"
+        is_whole = bool(self.architecture) and (self.n_tensors > 0 or self.split_count > 1)
+        return "model" if kind == "model" and is_whole else "other file"
+
+    def joined(self, part: GgufHeader) -> GgufHeader:
+        """Return this header with the tensors of another part of the same model added."""
+        return replace(
+            self,
+            n_tensors=self.n_tensors + part.n_tensors,
+            matrix_bytes=Counter(self.matrix_bytes) + Counter(part.matrix_bytes),
+            n_parameters=self.n_parameters + part.n_parameters,
+            read_bytes=self.read_bytes + part.read_bytes,
         )
 
     def _own(self, key: str) -> Value | None:
@@ -218,6 +248,8 @@ class _Parser:
         self.types: dict[str, int] = {}
         self.array_lengths: dict[str, int] = {}
         self.token_ids: dict[str, int] = {}
+        self.matrix_bytes: Counter[str] = Counter()
+        self.n_parameters = self.read_bytes = 0
 
     def header(self) -> GgufHeader:
         version = self._preamble()
@@ -227,8 +259,18 @@ class _Parser:
             self._key_value(index)
         self._check_shape()
         largest_type = self._tensors(n_tensors)
-        lengths, found = self.array_lengths, self.token_ids
-        return GgufHeader(version, self.size, n_tensors, self.metadata, lengths, found, largest_type)
+        return GgufHeader(
+            version,
+            self.size,
+            n_tensors,
+            self.metadata,
+            self.array_lengths,
+            self.token_ids,
+            largest_type,
+            self.matrix_bytes,
+            self.n_parameters,
+            self.read_bytes,
+        )
 
     def _check_shape(self) -> None:
         for key, (least, most) in _PLAUSIBLE.items():
@@ -320,27 +362,43 @@ class _Parser:
         names: set[str] = set()
         bytes_by_type: Counter[str] = Counter()
         end = 0  # of the tensors so far, from the start of the data section, padded
-        needed = 0
+        needed = embeddings = 0
+        used = self._used_experts()
         for index in range(n_tensors):
             name = self._string(f"the name of tensor {index}", _MAX_NAME_BYTES)
             if name in names:
                 raise self._bad(f"the tensor `{name}` twice")
             names.add(name)
-            type_name, size = self._tensor_size(name)
+            type_name, size, dims = self._tensor_size(name)
             offset = self._u64()
             if offset != end:  # llama.cpp insists on it as well; it also means none overlap
                 raise self._bad(f"the tensor `{name}` at byte {offset:,}, expected at {end:,}")
             bytes_by_type[type_name] += size
+            self.n_parameters += math.prod(dims)
+            if name.startswith("token_embd"):
+                embeddings = size
+            else:
+                self.read_bytes += int(size * used) if "_exps." in name else size
+                if len(dims) > 1:
+                    self.matrix_bytes[type_name] += size
             needed = end + size
             end += -(-size // alignment) * alignment
         data_start = -(-self.at // alignment) * alignment
         if n_tensors and data_start + needed > self.size:
             missing = data_start + needed - self.size
             raise _truncated(self.name, f"{missing:,} of {data_start + needed:,} bytes are missing")
+        if "output.weight" not in names:  # then the embeddings are what the last layer is multiplied with
+            self.read_bytes += embeddings
         return bytes_by_type.most_common(1)[0][0] if bytes_by_type else ""
 
-    def _tensor_size(self, name: str) -> tuple[str, int]:
-        """Type and bytes of the tensor whose shape comes next."""
+    def _used_experts(self) -> float:
+        """Return the share of the experts that one token uses; 1 where there are none."""
+        architecture = self.metadata.get("general.architecture")
+        used, of = (self.metadata.get(f"{architecture}.expert_{name}") for name in ("used_count", "count"))
+        return used / of if isinstance(used, int) and isinstance(of, int) and 0 < used <= of else 1
+
+    def _tensor_size(self, name: str) -> tuple[str, int, list[int]]:
+        """Type, bytes and shape of the tensor that comes next."""
         n_dims = self._u32()
         if n_dims > 4:
             raise self._bad(f"{n_dims} dimensions in the tensor `{name}`")
@@ -349,14 +407,12 @@ class _Parser:
         if type_id not in TENSOR_TYPES:
             raise self._bad(f"the unknown type {type_id} in the tensor `{name}`")
         type_name, block, block_bytes = TENSOR_TYPES[type_id]
-        n_elements = 1
-        for dim in dims:
-            n_elements *= dim
+        n_elements = math.prod(dims)
         if not 0 < n_elements < 1 << 63 or max(dims) >= 1 << 63:
             raise self._bad(f"a shape that no tensor can have, {dims}, in `{name}`")
         if dims[0] % block:
             raise self._bad(f"rows of {dims[0]} in the tensor `{name}`, not a multiple of {block}")
-        return type_name, n_elements // block * block_bytes
+        return type_name, n_elements // block * block_bytes, dims
 
     def _count(self, what: str, most: int, least_bytes: int) -> int:
         n = self._u64()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,71 +13,103 @@ import psutil
 
 from lsp_server.errors import ModelTooLarge
 from lsp_server.model.catalogue import load_catalogue
-from lsp_server.model.gguf import GgufHeader
 from lsp_server.model.registry import LocatedModel
 
 KV_BYTES_PER_VALUE = 2  # f16
 N_OUTPUTS, N_UBATCH = 16, 64  # as model/llama.py asks for them
 ROWS_BYTES = 24 << 20  # logits that model/rows.py keeps
-BASE_BYTES = 90 << 20  # Python, NumPy, llama.cpp itself, and the table of token bytes
+BASE_BYTES = 50 << 20  # Python, NumPy and llama.cpp itself
 RESERVE_BYTES = 256 << 20  # left to everybody else
+CGROUPS, PROC_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+# What a token costs: llama.cpp's entry, its place in a hash table and its bytes (40 + 80 + 32), and our bytes object
+# with its place in a list (48 + 8). A merge rule: two strings and a number, in a hash table as well.
+TOKEN_BYTES, MERGE_BYTES = 208, 128
+
+# Types of which llama.cpp's build for a processor makes a second copy, in the order in which it multiplies fastest
+# (ggml-cpu/repack.cpp, `ggml_repack_get_optimal_repack_type`; AVX2, and NEON with dot products).
+REPACKED = {
+    "x86": frozenset({"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"}),
+    "arm": frozenset({"Q4_0", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "IQ4_NL", "MXFP4"}),
+}
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a model needs at one context length."""
+    """Bytes that a model needs at one context length.
+
+    weights: the file, which is mapped. repacked: copies of a part of it, after which that part is not read again.
+    """
 
     weights: int
+    repacked: int
     kv_cache: int
     compute: int
+    vocabulary: int
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return self.weights + self.kv_cache + self.compute + BASE_BYTES
+        """What is resident while it works, when nobody else wants the memory."""
+        return self.weights + self.repacked + self.kv_cache + self.buffers
+
+    @property
+    def least(self) -> int:
+        """What must be there: all but the part of the file of which there is a copy."""
+        return self.total - self.repacked
+
+    @property
+    def buffers(self) -> int:
+        """Everything but weights and KV cache."""
+        return self.compute + self.vocabulary + BASE_BYTES
 
 
-def estimate(header: GgufHeader, n_ctx: int) -> Need:
-    """Estimate from the file's header: the weights' bytes, the KV cache at f16, and llama.cpp's buffers.
+def estimate(located: LocatedModel, n_ctx: int) -> Need:
+    """Estimate from the file's header, with a KV cache at f16, what a process that works with the model has resident.
 
-    The compute buffer is that of `N_UBATCH` tokens (activations, attention scores) and `N_OUTPUTS` logits, and
-    logits that are kept.
+    The compute buffer holds either a layer of `N_UBATCH` tokens with its attention mask, or the logits of
+    `N_OUTPUTS` tokens; these are then copied out, and kept.
     """
-    heads = header.head_counts_kv
-    kv = n_ctx * sum(heads) * (header.key_length + header.value_length) * KV_BYTES_PER_VALUE
-    activations = N_UBATCH * header.n_embd * 4 * 12
-    scores = N_UBATCH * n_ctx * 4
-    return Need(header.size_bytes, kv, N_OUTPUTS * header.n_vocab * 4 + activations + scores + ROWS_BYTES)
+    header = located.header
+    kv = n_ctx * sum(header.head_counts_kv) * (header.key_length + header.value_length) * KV_BYTES_PER_VALUE
+    logits = N_OUTPUTS * header.n_vocab * 4
+    layer = N_UBATCH * (2 * header.n_feed_forward + 4 * header.n_embd) * 4 + N_UBATCH * n_ctx * 6
+    compute = max(logits + N_UBATCH * header.n_embd * 4, layer) + logits + ROWS_BYTES
+    vocabulary = header.n_vocab * TOKEN_BYTES + header.n_merges * MERGE_BYTES
+    kind = "arm" if platform.machine().lower() in ("arm64", "aarch64") else "x86"
+    repacked = sum(n for name, n in header.matrix_bytes.items() if name in REPACKED[kind])
+    return Need(located.size_bytes, repacked, kv, compute, vocabulary)
 
 
 def available_bytes() -> int:
     """Memory that a new process can have: what is free or reclaimable, within the limits of a cgroup or ulimit."""
-    limits = [psutil.virtual_memory().available]
-    for limit, usage in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        if (most := _number(limit)) is not None:
-            limits.append(most - (_number(usage) or 0) + _cgroup_file_bytes())
+    limits = [psutil.virtual_memory().available, *_cgroup_limits()]
+    if (left := address_space_left()) is not None:
+        limits.append(left)
+    return max(0, min(limits))
+
+
+def address_space_left() -> int | None:
+    """Bytes that may still be mapped under a ulimit; None without one."""
     if sys.platform != "win32":
         import resource
 
         soft, _ = resource.getrlimit(resource.RLIMIT_AS)
         if soft != resource.RLIM_INFINITY:
-            limits.append(soft - psutil.Process().memory_info().vms)
-    return max(0, min(limits))
+            return max(0, soft - psutil.Process().memory_info().vms)
+    return None
 
 
 def check(located: LocatedModel, n_ctx: int) -> Need:
     """Estimate, and refuse what cannot fit. Raises ModelTooLarge with the figures and a proposal."""
-    need = estimate(located.header, n_ctx)
-    there = available_bytes()
-    if need.total + RESERVE_BYTES <= there:
+    need = estimate(located, n_ctx)
+    there, left = available_bytes(), address_space_left()
+    if need.least + RESERVE_BYTES <= there and (left is None or need.total + RESERVE_BYTES <= left):
         return need
+    wanted = need.least if left is None else need.total
     raise ModelTooLarge(
-        f"`{located.name}` needs {gib(need.total)} (weights {gib(need.weights)}, KV cache for {n_ctx} tokens "
-        f"{gib(need.kv_cache)}, buffers {gib(need.compute + BASE_BYTES)}) and {gib(there)} are free",
-        _proposal(need, located, n_ctx, there),
+        f"`{located.name}` needs {gib(wanted)} (weights {gib(wanted - need.kv_cache - need.buffers)}, KV cache for "
+        f"{n_ctx} tokens {gib(need.kv_cache)}, buffers {gib(need.buffers)}) and {gib(there)} are free",
+        _proposal(located, n_ctx, there),
     )
 
 
@@ -84,10 +118,10 @@ def gib(n_bytes: int) -> str:
     return f"{n_bytes / (1 << 30):.1f} GiB" if n_bytes >= 1 << 30 else f"{n_bytes / (1 << 20):.0f} MiB"
 
 
-def _proposal(need: Need, located: LocatedModel, n_ctx: int, there: int) -> str:
+def _proposal(located: LocatedModel, n_ctx: int, there: int) -> str:
     """Propose a smaller context when that is enough, else the largest model of the catalogue that fits."""
     small = 2048
-    if n_ctx > small and estimate(located.header, small).total + RESERVE_BYTES <= there:
+    if n_ctx > small and estimate(located, small).total + RESERVE_BYTES <= there:
         return f"Set `kruk.contextSize` to {small}, or close other programs."
     fitting = [
         (spec.params_b, spec.id)
@@ -100,18 +134,44 @@ def _proposal(need: Need, located: LocatedModel, n_ctx: int, there: int) -> str:
     return f"Try `{best}` (`kruk models pull {best}`, then `kruk models use {best}`), or close other programs."
 
 
-def _number(path: str) -> int | None:
+def _cgroup_limits() -> Iterator[int]:
+    """What each cgroup that this process is in leaves to it: its own, and those around it."""
+    for folder in _cgroups():
+        v2 = folder / "memory.max"
+        names = (
+            ("memory.max", "memory.current") if v2.exists() else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        )
+        if (most := _number(folder / names[0])) is not None:
+            yield most - (_number(folder / names[1]) or 0) + _cgroup_file_bytes(folder)
+
+
+def _cgroups() -> Iterator[Path]:
+    """Folders of the memory controller, by /proc/self/cgroup: "0::/a/b" (v2), "4:memory:/a/b" (v1)."""
     try:
-        text = Path(path).read_text().strip()
+        lines = PROC_CGROUP.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        mount = CGROUPS / "memory" if controllers else CGROUPS
+        inner = mount / path.lstrip("/")
+        yield from (folder for folder in (inner, *inner.parents) if folder == mount or mount in folder.parents)
+
+
+def _number(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
     except OSError:
         return None
     return int(text) if text.isdigit() and int(text) < 1 << 60 else None  # "max", or v1's huge number: no limit
 
 
-def _cgroup_file_bytes() -> int:
+def _cgroup_file_bytes(folder: Path) -> int:
     """Bytes of page cache counted against the cgroup, which the kernel gives back when they are needed."""
     try:
-        lines = Path("/sys/fs/cgroup/memory.stat").read_text().splitlines()
+        lines = (folder / "memory.stat").read_text().splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)

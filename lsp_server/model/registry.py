@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import msgspec
 
 from lsp_server import errors, paths
 from lsp_server.errors import KrukError, ModelFileError, ModelNotFound
-from lsp_server.model import gguf
+from lsp_server.model import gguf, stores
 from lsp_server.model.catalogue import Family, Fim, ModelFile, ModelSpec, load_catalogue
 from lsp_server.model.partial import leftovers
+from lsp_server.model.stores import Stored
 
 _BASE = re.compile(r"(?<![a-z])(base|pt)(?![a-z])|pretrain", re.IGNORECASE)
 _CHATML_END = "<|im_end|>"
@@ -31,10 +33,13 @@ class LocatedModel:
 
     `family` is None when the file is of no known family; its `fim` is None when the vocabulary lacks the
     family's FIM tokens. `spec` and `file` are the rows of models.json, None for a file that is not in it.
+    `reference` finds it again; `size_bytes` counts all files of a split model.
     """
 
     name: str
+    reference: str
     path: Path
+    size_bytes: int
     spec: ModelSpec | None
     file: ModelFile | None
     family: Family | None
@@ -81,26 +86,58 @@ def find(name: str) -> tuple[ModelSpec, ModelFile]:
 
 
 def locate(name_or_path: str) -> LocatedModel:
-    """Find the file of a model given as an id, as "ID:QUANTISATION", or as a path, and read its header.
+    """Find a model given as an id, "ID:QUANTISATION", "STORE:NAME" or a path, and read its header.
 
-    An id alone means whichever of its quantisations is here, the catalogue's first choice first.
+    An id alone means whichever of its quantisations is here, the catalogue's first choice first; one that another
+    program has downloaded is used where it is.
     Raises ModelNotFound when there is no such model or it is not here, ModelFileError when the file is
     broken or holds no language model.
     """
     catalogue = load_catalogue()
     if catalogue.model(name_or_path.strip().partition(":")[0]) is None:
+        if (found := stores.named(name_or_path)) is not None:
+            return describe(_the_one(name_or_path, found))
         path = _existing_path(name_or_path)
         if path is not None:
-            return _describe(path.stem, path, *_row_of(path))
+            spec, file = _row_of(path)
+            is_own = path.parent == paths.models_dir()
+            reference = _name(spec, file) if is_own and spec and file else str(path)
+            return _describe(path.stem, reference, path, spec, file)
     spec, wanted = find(name_or_path)
     candidates = (wanted,) if ":" in name_or_path else spec.files
     for file in candidates:
         path = paths.models_dir() / file.file
         if path.is_file():
-            return _describe(_name(spec, file), path, spec, file)
+            return _describe(_name(spec, file), _name(spec, file), path, spec, file)
+    if elsewhere := in_a_store(spec, candidates):
+        one, file = elsewhere
+        return _describe(_name(spec, file), _name(spec, file), one.path, spec, file)
     raise ModelNotFound(
         f"`{name_or_path}` is not on this machine", f"Get it with `kruk models pull {_name(spec, wanted)}`"
     )
+
+
+def in_a_store(spec: ModelSpec, files: Sequence[ModelFile]) -> tuple[Stored, ModelFile] | None:
+    """Which of `files` another program has, by the hash that it keeps, or by name and size."""
+    there = [one for one in stores.everything(model_folders()) if not one.problem and one.parts]
+    for file in files:
+        for one in there:
+            if one.sha256 == file.sha256 if one.sha256 and file.sha256 else _row_of(one.path) == (spec, file):
+                return one, file
+    return None
+
+
+def describe(one: Stored) -> LocatedModel:
+    """Read the header of a model in a store. Raises ModelFileError, with what to do about a damaged file."""
+    if one.problem:
+        raise ModelFileError(f"`{one.name}` {one.problem}", one.hint)
+    by_hash = {file.sha256: (spec, file) for spec in load_catalogue().models for file in spec.files if file.sha256}
+    spec, file = by_hash.get(one.sha256) or _row_of(one.path)
+    reference = str(one.path) if one.store.id == stores.USERS_OWN else one.name
+    try:
+        return _describe(one.name, reference, one.path, spec, file)
+    except ModelFileError as error:
+        raise ModelFileError(error.what.replace(f"`{one.path.name}`", f"`{one.name}`"), one.repair) from error
 
 
 def installed() -> list[InstalledModel]:
@@ -137,7 +174,7 @@ def remove(name: str) -> int:
             raise ModelFileError(f"`{path.name}` cannot be deleted: {error.strerror}", hint) from error
     chosen = default_choice()
     if chosen is not None and _is_gone(chosen):
-        _save_settings(None)
+        _save_settings(model=None)
     return freed
 
 
@@ -150,8 +187,20 @@ def default_choice() -> str | None:
 def set_default(name_or_path: str) -> LocatedModel:
     """Make a model the user's choice. It must be here and sound: raises what `locate` raises."""
     located = locate(name_or_path)
-    _save_settings(located.name if located.spec else str(located.path))
+    _save_settings(model=located.reference)
     return located
+
+
+def model_folders() -> list[Path]:
+    """The folders of models that the user has named with `kruk models scan --keep`."""
+    folders = _load_settings().get("folders")
+    return [Path(folder) for folder in folders if isinstance(folder, str)] if isinstance(folders, list) else []
+
+
+def keep_folders(folders: Sequence[Path]) -> None:
+    """Remember folders of models besides those that are remembered."""
+    known = model_folders()
+    _save_settings(folders=[str(folder) for folder in dict.fromkeys([*known, *folders])])
 
 
 def _existing_path(text: str) -> Path | None:
@@ -186,22 +235,42 @@ def _row_of_name(name: str) -> tuple[ModelSpec | None, ModelFile | None]:
     return None, None
 
 
-def _describe(name: str, path: Path, spec: ModelSpec | None, file: ModelFile | None) -> LocatedModel:
+def _the_one(text: str, found: Sequence[Stored]) -> Stored:
+    """The one model that a name stands for. Raises ModelNotFound."""
+    if len(found) == 1:
+        return found[0]
+    if found:
+        offered = ", ".join(f"`{one.name}`" for one in found[:5])
+        raise ModelNotFound(f"`{text}` can be {len(found)} models", f"There is {offered}")
+    store = text.strip().partition(":")[0].lower()
+    known = [one.name for one in stores.everything() if one.store.id == store]
+    hint = f"{errors.nearest(text, known)} All that is there is in `kruk models scan`".strip()
+    raise ModelNotFound(f"There is no `{text}` on this machine", hint)
+
+
+def _describe(name: str, reference: str, path: Path, spec: ModelSpec | None, file: ModelFile | None) -> LocatedModel:
     catalogue = load_catalogue()
+    parts, missing = stores.parts_of(path)
+    if missing:
+        raise ModelFileError(f"`{path.name}` is a part of a model that lacks {missing}", "Download the others too")
+    path = parts[0]
     header = gguf.read_header(path, catalogue.markers() | {_CHATML_END})
-    if not header.is_model:
-        hint = "Choose another with `kruk models list`"
-        raise ModelFileError(f"`{path.name}` is a GGUF, but not a language model", hint)
+    for part in parts[1:]:
+        header = header.joined(gguf.read_header(part))
+    if header.role != "model":
+        hint = "Choose another with `kruk models list` or `kruk models scan`"
+        raise ModelFileError(f"`{path.name}` is a GGUF, but not a language model: {header.role}", hint)
     if spec is not None:
         family: Family | None = catalogue.family(spec.family)
         is_instruct, reason = spec.kind == "instruct", "models.json says so"
     else:
         basename = header.metadata.get("general.basename")
-        family = catalogue.family_of(header.architecture, header.name, str(basename or ""), path.name)
+        family = catalogue.family_of(header.architecture, header.name, str(basename or ""), path.name, name)
         is_instruct, reason = _kind(header)
     if family and family.fim and not all(text in header.token_ids for text in family.fim.tokens):
         family = msgspec.structs.replace(family, fim=None)
-    return LocatedModel(name, path, spec, file, family, header, is_instruct, reason)
+    size_bytes = sum(part.stat().st_size for part in parts)
+    return LocatedModel(name, reference, path, size_bytes, spec, file, family, header, is_instruct, reason)
 
 
 def _kind(header: gguf.GgufHeader) -> tuple[bool, str]:
@@ -263,12 +332,9 @@ def _load_settings() -> dict[str, object]:
     return settings if isinstance(settings, dict) else {}
 
 
-def _save_settings(model: str | None) -> None:
-    """Write the choice, keeping whatever else is in the file."""
-    settings = _load_settings()
-    settings.pop("model", None)
-    if model is not None:
-        settings["model"] = model
+def _save_settings(**changes: object) -> None:
+    """Write what changes, None to take it away, keeping whatever else is in the file."""
+    settings = {key: value for key, value in (_load_settings() | changes).items() if value is not None}
     path = _settings_path()
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     try:

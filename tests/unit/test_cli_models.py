@@ -8,18 +8,21 @@ from typer.testing import CliRunner
 from lsp_server import paths
 from lsp_server.cli.models import app
 from lsp_server.errors import DownloadError
-from lsp_server.model import download, registry
+from lsp_server.model import download, registry, stores
 from lsp_server.model.catalogue import DEFAULT_MODEL, load_catalogue
 from lsp_server.model.partial import Progress
 from tests import gguf_files as files
+from tests import stores as place
 
 SPEC = load_catalogue().model(DEFAULT_MODEL)
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """An empty data folder of our own."""
+    """An empty data folder of our own, on a machine without other programs."""
     monkeypatch.setenv("KRUK_HOME", str(tmp_path / "home"))
+    machine = place.machine("linux", tmp_path)
+    monkeypatch.setattr(stores.Machine, "this", lambda: machine)
 
 
 def run(*arguments, answer=None):
@@ -165,3 +168,51 @@ def test_rm_yes_does_not_ask():
 
     assert run("rm", "-y", DEFAULT_MODEL).exit_code == 0
     assert not path.exists()
+
+
+def in_lm_studio(tmp_path, name, content):
+    return files.write(tmp_path / ".lmstudio" / "models" / "a" / "b" / name, content)
+
+
+def test_scan_shows_models_and_what_is_wrong(tmp_path):
+    assert "No other program has a model here" in run("scan").stdout
+
+    in_lm_studio(tmp_path, "coder.gguf", files.model())
+    in_lm_studio(tmp_path, "mmproj.gguf", files.model(general__type="mmproj"))
+    in_lm_studio(tmp_path, "half.gguf", files.model()[:-1])
+    result = run("scan")
+
+    assert result.exit_code == 0
+    assert {"instruct", "Q4_K_M", "yes"} <= set(line_of(result.stdout, "lmstudio:coder").split())
+    assert "Left out, since they write no text: 1 projector" in result.stdout
+    assert "`lmstudio:half` is truncated" in result.stdout
+    assert "Delete it in LM Studio and download it again" in result.stdout
+    assert result.stdout.endswith("kruk models use lmstudio:coder\n")
+
+    rows = {row["name"]: row for row in json.loads(run("scan", "--json").stdout)}
+    assert rows["lmstudio:coder"]["fim"] and rows["lmstudio:coder"]["kind"] == "instruct"
+    assert rows["lmstudio:half"]["problem"] and rows["lmstudio:mmproj"]["role"] == "projector"
+    assert "Of other programs: lmstudio:coder" in run("list").stdout
+
+
+def test_scan_looks_into_folders_of_the_user(tmp_path):
+    path = files.write(tmp_path / "mine" / "m.gguf", files.model())
+
+    assert str(path) not in run("scan").stdout.replace("\n", "")
+    assert [row["name"] for row in json.loads(run("scan", "--json", "--keep", str(path.parent)).stdout)] == [
+        str(path)
+    ]
+    assert [row["name"] for row in json.loads(run("scan", "--json").stdout)] == [str(path)]
+    assert "is not a folder" in run("scan", str(path)).stderr
+
+
+def test_what_another_program_has_is_not_downloaded_again(tmp_path, monkeypatch):
+    fake_pull(monkeypatch, DownloadError("no network", ""))
+    file = SPEC.files[1]
+    path = in_lm_studio(tmp_path, file.file, files.model())
+    result = run("pull", f"{SPEC.id}:{file.quantisation}")
+
+    assert result.exit_code == 0
+    assert "LM Studio has it already" in result.stderr
+    assert result.stdout.replace("\n", "") == f"ready: {path}"
+    assert path.exists() and not paths.models_dir().exists()

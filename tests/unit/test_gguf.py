@@ -44,7 +44,7 @@ def test_reads_what_a_model_says(tmp_path):
     assert header.chat_template == "<|im_start|>"
     assert header.token_ids == {"<|fim_prefix|>": 4, "<|fim_suffix|>": 6}
     assert header.split_count == 1
-    assert header.is_model
+    assert header.role == "model"
     assert "tokenizer.ggml.tokens" not in header.metadata
     assert header.array_lengths["tokenizer.ggml.tokens"] == 7
 
@@ -98,25 +98,27 @@ def test_quantisation_label(tmp_path, changes, label):
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "role"),
     [
-        {"general__type": "adapter"},
-        {"general__type": "mmproj"},
-        {"general__architecture": "nomic-bert"},
-        {"general__architecture": None},
-        {"qwen2__pooling_type": 1},
+        ({"general__type": "adapter"}, "adapter"),
+        ({"general__type": "mmproj"}, "projector"),
+        ({"general__architecture": "clip"}, "projector"),
+        ({"general__architecture": "nomic-bert"}, "embedding model"),
+        ({"qwen2__pooling_type": 1}, "embedding model"),
+        ({"general__architecture": None}, "other file"),
+        ({"general__type": "imatrix"}, "other file"),
     ],
 )
-def test_what_cannot_write_text_is_no_model(tmp_path, changes):
-    assert not read_header(files.write(tmp_path / "m.gguf", files.model(**changes))).is_model
+def test_what_cannot_write_text_is_no_model(tmp_path, changes, role):
+    assert read_header(files.write(tmp_path / "m.gguf", files.model(**changes))).role == role
 
 
 def test_a_vocabulary_alone_is_no_model_but_a_split_without_tensors_is(tmp_path):
     vocabulary = files.write(tmp_path / "v.gguf", files.gguf(files.model_metadata()))
     split = files.write(tmp_path / "s.gguf", files.gguf(files.model_metadata(split__count=(files.U16, 3))))
 
-    assert not read_header(vocabulary).is_model
-    assert read_header(split).is_model
+    assert read_header(vocabulary).role != "model"
+    assert read_header(split).role == "model"
     assert read_header(split).split_count == 3
 
 
@@ -238,7 +240,7 @@ def test_any_truncation_is_refused(tmp_path_factory, length):
         with pytest.raises(ModelFileError):
             read_header(path)
     else:
-        assert read_header(path).is_model
+        assert read_header(path).role == "model"
 
 
 @settings(max_examples=1500, deadline=None)
@@ -255,7 +257,7 @@ def test_any_change_gives_a_header_or_the_one_error(tmp_path_factory, changes):
     except ModelFileError as error:
         assert error.what and error.hint
     else:
-        facts = (header.name, header.quantisation, header.chat_template, header.is_model, header.split_count)
+        facts = (header.name, header.quantisation, header.chat_template, header.role, header.split_count)
         numbers = (header.n_ctx_train, header.kv_bytes_per_token, header.n_vocab, header.sliding_window)
         assert all(isinstance(number, int) for number in numbers)
         assert len(facts) == 5
@@ -269,3 +271,25 @@ def test_noise_gives_a_header_or_the_one_error(tmp_path_factory, noise, start):
         assert read_header(path).version in (2, 3)
     except ModelFileError as error:
         assert error.what
+
+
+def weights(tmp_path, names, **changes):
+    """Header of a file with tensors of 32 by 2 numbers, 68 bytes each as Q8_0."""
+    tensors = [files.tensor(name, (32, 2), 8, 96 * i) for i, name in enumerate(names)]
+    content = files.gguf(files.model_metadata(**changes), tensors, 96 * len(names))
+    return read_header(files.write(tmp_path / "w.gguf", content))
+
+
+def test_what_is_read_for_each_token(tmp_path):
+    tied = weights(tmp_path, ["token_embd.weight", "blk.0.ffn_up.weight"])
+    assert (tied.read_bytes, tied.n_parameters, tied.matrix_bytes) == (136, 128, {"Q8_0": 68})
+    own = weights(tmp_path, ["token_embd.weight", "blk.0.ffn_up.weight", "output.weight"])
+    assert (own.read_bytes, own.matrix_bytes) == (136, {"Q8_0": 136})
+    experts = {"qwen2__expert_count": 8, "qwen2__expert_used_count": 2}
+    assert weights(tmp_path, ["blk.0.ffn_up_exps.weight", "output.weight"], **experts).read_bytes == 17 + 68
+
+
+def test_parts_of_a_model_add_up(tmp_path):
+    first, second = (weights(tmp_path, [name]) for name in ("token_embd.weight", "output.weight"))
+    both = first.joined(second)
+    assert (both.n_tensors, both.n_parameters, both.matrix_bytes) == (2, 128, {"Q8_0": 68})

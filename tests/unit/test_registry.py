@@ -6,9 +6,10 @@ import pytest
 
 from lsp_server import paths
 from lsp_server.errors import KrukError, ModelFileError, ModelNotFound
-from lsp_server.model import registry
+from lsp_server.model import registry, stores
 from lsp_server.model.catalogue import DEFAULT_MODEL, load_catalogue
 from tests import gguf_files as files
+from tests import stores as place
 
 SPEC = load_catalogue().model(DEFAULT_MODEL)
 BASE = "qwen2.5-coder-0.5b"
@@ -16,8 +17,10 @@ BASE = "qwen2.5-coder-0.5b"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """An empty data folder of our own."""
+    """An empty data folder of our own, on a machine without other programs."""
     monkeypatch.setenv("KRUK_HOME", str(tmp_path / "home"))
+    machine = place.machine("linux", tmp_path)
+    monkeypatch.setattr(stores.Machine, "this", lambda: machine)
     return tmp_path / "home"
 
 
