@@ -139,14 +139,22 @@ class Session:
 
     def ensure_model(self) -> None:
         """Load the model that the settings ask for, unless it is the one asked for last."""
-        wanted = (self.settings.model, self.settings.context_size, self.settings.threads)
+        settings = self.settings
+        wanted = (
+            settings.model,
+            settings.context_size,
+            settings.threads,
+            settings.remote if settings.remote.url else None,
+        )
         if wanted != self._asked_for:
             self._asked_for = wanted
             self._forget_suggestions()
             self.worker.load(self.loader_for(self.settings))
 
     def _forget_suggestions(self) -> None:
-        model = self.settings.model or registry.default_choice() or DEFAULT_MODEL
+        remote = self.settings.remote
+        here = self.settings.model or registry.default_choice() or DEFAULT_MODEL
+        model = repr((remote.url, remote.model, remote.family)) if remote.url else here
         self.memory.forget_suggestions(key_of(self.settings, model))
         self._stop_looking_ahead()
         self._in_idle_time()

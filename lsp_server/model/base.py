@@ -213,6 +213,7 @@ class Speech(Protocol):
     """An output on its way."""
 
     ended_by: str  # "model" or "length", once it has ended
+    evaluation: Evaluation  # of the prompt, as far as it is known
 
     def next(self) -> Step | None:
         """Wait for the next token; None at the end. Raises Aborted, after which it goes on."""

@@ -133,6 +133,7 @@ def _listen(
     speech = model.speak(writer.ids, n_most - len(forced))
     try:
         while (step := (yield from persist(speech.next))) is not None:
+            out.evaluation = speech.evaluation
             is_over = writer.take(step)
             told(out)
             if is_over:

@@ -1,4 +1,4 @@
-"""From settings to a loaded model: find it, check that it fits, load it."""
+"""From settings to a loaded model: find it, check that it fits, load it; or find the server that runs it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ def loader_for(settings: Settings) -> Loader:
     """Make the work of loading the model that the settings ask for, for the worker's thread."""
 
     def load(tell: Tell, keep_on: Callable[[], bool]) -> Model:
+        if settings.remote.url:
+            from lsp_server.model import remote  # not at the top: importing it loads an HTTP client
+
+            return remote.connect(settings.remote, settings.context_size)
         located = registry.locate(settings.model or registry.default_choice() or DEFAULT_MODEL)
         n_ctx = min(settings.context_size, located.header.n_ctx_train or settings.context_size)
         memory.check(located, n_ctx)
