@@ -124,25 +124,39 @@ def _listen(
     forced: Sequence[int],
     told: Callable[[Generation], None],
 ) -> Steps[Generation]:
-    """Take over what a model says, until it ends or is stopped."""
+    """Take over what a model says, until it ends or is stopped.
+
+    It cannot be made to begin with the bytes that are owed. If it does not, it is asked again, with them in the
+    prompt.
+    """
     writer = _Writer(model, prompt, stop)
-    out = writer.out
     for token_id in forced:
         if writer.take(Step(token_id, 0.0)):
-            return out
+            return writer.out
     speech = model.speak(writer.ids, n_most - len(forced))
     try:
-        while (step := (yield from persist(speech.next))) is not None:
-            out.evaluation = speech.evaluation
+        while True:
+            step = yield from persist(speech.next)
+            if writer.owed and (step is None or not _agrees(model.vocabulary.pieces[step.token_id], writer.owed)):
+                speech.close()
+                writer = _Writer(model, Prompt((*prompt.token_ids, *prompt.given_back)), stop)
+                speech = model.speak(writer.ids, n_most)
+                continue
+            writer.out.evaluation = speech.evaluation
+            if step is None:
+                writer.out.ended_by = speech.ended_by
+                return writer.out
             is_over = writer.take(step)
-            told(out)
+            told(writer.out)
             if is_over:
-                return out
+                return writer.out
             yield
-        out.ended_by = speech.ended_by
-        return out
     finally:
         speech.close()
+
+
+def _agrees(piece: bytes, owed: bytes) -> bool:
+    return piece.startswith(owed) or owed.startswith(piece)
 
 
 class _Writer:
@@ -195,11 +209,12 @@ def heal(model: Model, text: str) -> tuple[list[int], tuple[int, ...]]:
     A cursor seldom stands where the tokenizer would cut: `retu|` is the tokens `ret` and `u`, and no continuation
     of `u` is `return`; an indentation's last space belongs to the next word's token. So the word at the cursor
     comes back (its last MAX_WORD_TOKENS tokens at most), and all white space when the cursor is behind some.
-    Returns the tokens that stay, and those given back; a `Speaker` cannot be told what to begin with, and gets all.
+    Returns the tokens that stay, and those given back: of a `Speaker`, which may not agree, white space only.
     """
-    token_ids = model.tokenize(text)
     if isinstance(model, Speaker):
-        return token_ids, ()
+        stays = text.rstrip(" \t")
+        return model.tokenize(stays), tuple(model.tokenize(text[len(stays) :]))
+    token_ids = model.tokenize(text)
     pieces = model.vocabulary.pieces
     n_kept, owed = len(token_ids), b""
     while n_kept:

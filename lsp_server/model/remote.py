@@ -40,7 +40,7 @@ _UNKNOWN_FIM = Fim(order="psm", prefix="<|kruk:prefix|>", suffix="<|kruk:suffix|
 _JOINER = "\u2060"
 _ANY_CONTROL = r"<[|｜][^<>\s]{1,40}[|｜]>|<(?:start|end)_of_turn>|\[/?[A-Z_]{3,24}\]"
 # Of about a token's size: counted are what fits, and what is shown.
-_PIECE = re.compile(r" ?[A-Za-z]{1,6}|\d|[ \t]+|\n+| ?[^\w\s]{1,2}|\w{1,2}|\s", re.ASCII)
+_PIECE = re.compile(r" ?[A-Za-z]{1,9}|\d|\n+[ \t]*|[ \t]+| ?[!-/:-@[-`{-~]{1,3}|[^\w\s]|\w{1,2}|\s", re.ASCII)
 
 Numbering: TypeAlias = Callable[[str], int]
 
