@@ -140,12 +140,8 @@ class Session:
     def ensure_model(self) -> None:
         """Load the model that the settings ask for, unless it is the one asked for last."""
         settings = self.settings
-        wanted = (
-            settings.model,
-            settings.context_size,
-            settings.threads,
-            settings.remote if settings.remote.url else None,
-        )
+        remote = settings.remote if settings.remote.url else None
+        wanted = (settings.model, settings.adapters, settings.context_size, settings.threads, remote)
         if wanted != self._asked_for:
             self._asked_for = wanted
             self._forget_suggestions()
@@ -153,9 +149,10 @@ class Session:
 
     def _forget_suggestions(self) -> None:
         remote = self.settings.remote
-        here = self.settings.model or registry.default_choice() or DEFAULT_MODEL
-        model = repr((remote.url, remote.model, remote.family)) if remote.url else here
-        self.memory.forget_suggestions(key_of(self.settings, model))
+        model = self.settings.model or registry.default_choice() or DEFAULT_MODEL
+        here = " ".join((model, *self.settings.adapters))
+        there = repr((remote.url, remote.model, remote.family))
+        self.memory.forget_suggestions(key_of(self.settings, there if remote.url else here))
         self._stop_looking_ahead()
         self._in_idle_time()
 

@@ -130,6 +130,12 @@ OPTIONS = (
         minimum=1,
         maximum=600,
     ),
+    Option(
+        "adapters",
+        (),
+        "LoRA adapters for the model: paths of GGUF files that were trained for it, each with `@` and a scale behind "
+        "it where that is not 1, such as `~/ours.gguf@0.5`. A server's model has its own.",
+    ),
     Option("answerLanguage", "", "Language of explanations and chat, such as `pl`. Empty: the question's."),
     Option(
         "logLevel",
@@ -179,6 +185,7 @@ class Settings:
     context_budget_tokens: int
     threads: int
     context_size: int
+    adapters: tuple[str, ...]
     remote: RemoteSettings
     answer_language: str
     log_level: str
@@ -271,6 +278,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         context_budget_tokens=values["context.budgetTokens"],
         threads=values["threads"],
         context_size=values["contextSize"],
+        adapters=values["adapters"],
         remote=RemoteSettings(
             url=values["remote.url"].strip(),
             kind=values["remote.kind"],

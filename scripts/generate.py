@@ -24,7 +24,7 @@ TABLE_BEGIN = "<!-- settings:begin -->"
 TABLE_END = "<!-- settings:end -->"
 
 # Settings of the machine rather than of a folder. A workspace may override them only when it is trusted.
-MACHINE = {"model", "chatModel", "threads", "contextSize"}
+MACHINE = {"model", "chatModel", "adapters", "threads", "contextSize"}
 # Settings that no workspace may have: it could send the user's text to whom it likes.
 ONLY_MACHINE = "remote."
 

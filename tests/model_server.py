@@ -30,6 +30,7 @@ class ModelServer:
     models: tuple[str, ...] = ()
     key: str = ""
     probability: float | None = 0.9  # of every token; None: it does not know how to tell
+    slots: int = 1
     goes_on: bool = True  # with an answer that was begun; or else begins anew
     reply: bytes = b""  # instead of everything, once it is set
     after: int = 2
@@ -90,7 +91,11 @@ class ModelServer:
     def _facts(self) -> dict[str, Any]:
         names = self.models or (self.model,)
         if self.kind == "llama.cpp":
-            settings = {"default_generation_settings": {"n_ctx": 4096}, "model_path": f"/models/{self.model}.gguf"}
+            settings = {
+                "default_generation_settings": {"n_ctx": 4096},
+                "model_path": f"/models/{self.model}.gguf",
+                "total_slots": self.slots,
+            }
             return {"/props": settings}
         if self.kind == "ollama":
             return {
@@ -108,6 +113,7 @@ class ModelServer:
             return _write(writer, 404, {"error": {"message": "File Not Found", "code": 404}})
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         gone = asyncio.ensure_future(reader.read(1))
+        gone.add_done_callback(lambda it: it.cancelled() or it.exception())
         for n, line in enumerate(lines):
             if n == self.after:
                 if self.breaks_off:
@@ -156,7 +162,9 @@ class ModelServer:
 
     def _talk(self, body: dict[str, Any]) -> str:
         last = body["messages"][-1]
-        return last["content"] + self.says if last["role"] == "assistant" and not self.goes_on else self.says
+        if last["role"] != "assistant":
+            return self.says
+        return self.says.removeprefix(last["content"]) if self.goes_on else last["content"] + self.says
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], dict[str, Any]] | None:

@@ -12,12 +12,11 @@ import itertools
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeAlias
 
 from lsp_server.errors import ModelError, ServerError, nearest
 from lsp_server.model.base import Evaluation, FimIds, ModelInfo, Server, Speaker, Step, Vocabulary
@@ -42,8 +41,6 @@ _ANY_CONTROL = r"<[|｜][^<>\s]{1,40}[|｜]>|<(?:start|end)_of_turn>|\[/?[A-Z_]{
 # Of about a token's size: counted are what fits, and what is shown.
 _PIECE = re.compile(r" ?[A-Za-z]{1,9}|\d|\n+[ \t]*|[ \t]+| ?[!-/:-@[-`{-~]{1,3}|[^\w\s]|\w{1,2}|\s", re.ASCII)
 
-Numbering: TypeAlias = Callable[[str], int]
-
 
 def connect(settings: RemoteSettings, n_ctx: int) -> Remote:
     """Ask the server what it is, and which model it has. n_ctx: as many tokens as are used at most.
@@ -65,7 +62,8 @@ class Remote(Speaker):
     """A `Speaker` (see base.py) at an address."""
 
     def __init__(self, http: Http, kind: Kind, family: Family | None, n_ctx: int) -> None:
-        self._http, self._kind = http, kind
+        self.http, self.kind = http, kind
+        self._speaking: set[_Speech] = set()
         self._fim = fim = family.fim if family else _UNKNOWN_FIM
         self._texts: list[str] = [*_ROLES, _TURN_END]
         if fim:
@@ -112,7 +110,12 @@ class Remote(Speaker):
     @cached_property
     def state_key(self) -> bytes:
         """Of the address and the model: nothing else is known."""
-        return blake2b(repr((self._http.address.url, self._kind.model_names)).encode(), digest_size=32).digest()
+        return blake2b(repr((self.http.address.url, self.kind.model_names)).encode(), digest_size=32).digest()
+
+    def step(self, piece: Piece) -> Step:
+        """Number what the server said."""
+        rival_id = self._id(piece.rival) if piece.rival else -1
+        return Step(self._id(piece.text), piece.logprob, rival_id, piece.rival_logprob)
 
     def _id(self, text: str) -> int:
         found = self._ids.get(text)
@@ -132,33 +135,47 @@ class Remote(Speaker):
 
     def speak(self, token_ids: Sequence[int], n_most: int) -> _Speech:
         """Ask the server to go on."""
-        begun, ask = self._question(token_ids, n_most)
-        return _Speech(self._http, self._kind, ask, begun, self._id)
+        return _Speech(self, token_ids, n_most)
 
     def abort(self) -> None:
         """End the wait for the server; the answer goes on."""
-        self._http.abort()
+        self.http.abort()
 
     def allow(self) -> None:
         """Let it wait again."""
-        self._http.allow()
+        self.http.allow()
 
     def close(self) -> None:
         """Close every connection."""
-        self._http.close()
+        self.http.close()
 
-    def _question(self, token_ids: Sequence[int], n_most: int) -> tuple[str, Callable[[], Question]]:
-        """What an answer is begun with, and the making of the question."""
-        kind = self._kind
+    def ask(self, speech: _Speech, token_ids: Sequence[int], n_most: int) -> tuple[str, Lines]:
+        """Post a question; returns what its answer is begun with, and its lines.
+
+        Whoever speaks already has to wait, where the server answers one question at a time.
+        """
+        if not self.kind.answers_several:
+            for other in self._speaking - {speech}:
+                other.pause()
+        self._speaking.add(speech)
+        begun, question = self._question(token_ids, n_most)
+        return begun, self.http.post(question.path, question.body)
+
+    def done(self, speech: _Speech) -> None:
+        """Hear that a question is not on its way any more."""
+        self._speaking.discard(speech)
+
+    def _question(self, token_ids: Sequence[int], n_most: int) -> tuple[str, Question]:
+        kind = self.kind
         if token_ids and self._texts[token_ids[0]] in _ROLES:
             messages = self._messages(token_ids)
             begun = messages[-1]["content"]
-            return begun, lambda: kind.chat(messages if begun else messages[:-1], n_most)
+            return begun, kind.chat(messages if begun else messages[:-1], n_most)
         if self._fim is _UNKNOWN_FIM:
             _, head, suffix, tail = self._split(token_ids, _UNKNOWN_FIM.tokens)
-            return "", lambda: kind.fill(head + tail, suffix, n_most)
+            return "", kind.fill(head + tail, suffix, n_most)
         stop = (*self._fim.stop, *self._fim.stop_texts) if self._fim else ()
-        return "", lambda: kind.go_on(self._text(token_ids), n_most, stop)
+        return "", kind.go_on(self._text(token_ids), n_most, stop)
 
     def _messages(self, token_ids: Sequence[int]) -> Messages:
         messages: list[dict[str, str]] = []
@@ -180,59 +197,59 @@ class Remote(Speaker):
 
 
 class _Speech:
-    """One answer of the server."""
+    """One answer of the server. It may be paused; then the server is asked again, with what it has said already."""
 
-    def __init__(self, http: Http, kind: Kind, ask: Callable[[], Question], begun: str, number: Numbering) -> None:
-        """begun: what the answer begins with already; a server that says it again is not heard."""
+    def __init__(self, model: Remote, token_ids: Sequence[int], n_most: int) -> None:
         self.ended_by = ""
         self.evaluation = Evaluation(0, 0)
-        self._http, self._kind, self._ask, self._begun, self._number = http, kind, ask, begun, number
+        self._model, self._token_ids, self._n_left = model, list(token_ids), n_most
+        self._begun = ""  # what the answer begins with already; a server that says it again is not heard
         self._lines: Lines | None = None
-        self._waiting: deque[Piece] = deque()  # until it is clear whether the server begins anew
-        self._ready: deque[Piece] = deque()
+        self._waiting: list[Piece] = []  # until it is clear whether the server begins anew
+        self._ready: deque[Step] = deque()
 
     def next(self) -> Step | None:
         """Wait for the next piece. Raises Aborted, and goes on afterwards; ModelError when there is no answer."""
-        until = self._http.deadline()
+        until = self._model.http.deadline()
         while not self._ready and not self.ended_by:
             self._hear(until)
-        if not self._ready:
-            return None
-        piece = self._ready.popleft()
-        rival_id = self._number(piece.rival) if piece.rival else -1
-        return Step(self._number(piece.text), piece.logprob, rival_id, piece.rival_logprob)
+        return self._ready.popleft() if self._ready else None
 
     def close(self) -> None:
         """Want no more: the connection is closed."""
+        self._model.done(self)
         if self._lines:
             self._lines.close()
+            self._lines = None
+
+    def pause(self) -> None:
+        """Let the server do something else."""
+        self._waiting.clear()
+        self.close()
 
     def _hear(self, until: float) -> None:
         """Take in one line."""
+        http, kind = self._model.http, self._model.kind
         if self._lines is None:
-            question = self._ask()
-            self._lines = self._http.post(question.path, question.body)
+            self._begun, self._lines = self._model.ask(self, self._token_ids, self._n_left)
         try:
             line = self._lines.next(until)
         except ModelError as error:
-            if not self._kind.tells_probabilities or "prob" not in str(error):
+            if not kind.tells_probabilities or "prob" not in str(error):
                 raise
-            self._kind.tells_probabilities = False  # it does not know the word: ask again without
+            kind.tells_probabilities = False  # it does not know the word: ask again without
             self.close()
-            self._lines = None
             return
         if line is None:
-            raise ServerError(
-                f"`{self._http.address.url}` broke off in the middle of its answer",
-                "Kruk looks for the server again when you ask",
-            )
+            what = f"`{http.address.url}` broke off in the middle of its answer"
+            raise ServerError(what, "Kruk looks for the server again when you ask")
         try:
             said = parse(line)
-            piece = self._kind.read(said) if said and "error" not in said else None
+            piece = kind.read(said) if said and "error" not in said else None
         except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            raise self._http.nonsense() from error
+            raise http.nonsense() from error
         if said and piece is None:
-            raise self._http.complaint(line.partition(b":")[2] if line.startswith((b"data", b"error")) else line)
+            raise http.complaint(said)
         if piece:
             self._take(replace(piece, text=piece.text.replace(_JOINER, "")))
         elif line.strip() == b"data: [DONE]":
@@ -241,17 +258,23 @@ class _Speech:
     def _take(self, piece: Piece) -> None:
         self.evaluation = piece.evaluation or self.evaluation
         self.ended_by = piece.ended_by
-        if piece.text:
-            self._waiting.append(piece)
+        self._waiting.append(piece)
         if self._begun:
             said = "".join(waiting.text for waiting in self._waiting)
             if said.startswith(self._begun):
-                self._waiting = deque([replace(piece, text=said[len(self._begun) :])])
+                self._waiting = [replace(piece, text=said[len(self._begun) :])]
             elif self._begun.startswith(said) and not self.ended_by:
                 return
             self._begun = ""
-        self._ready += (waiting for waiting in self._waiting if waiting.text)
+        for each in self._waiting:
+            if each.text:
+                step = self._model.step(each)
+                self._ready.append(step)
+                self._token_ids.append(step.token_id)
+                self._n_left -= 1
         self._waiting.clear()
+        if self._n_left <= 0:  # whatever the server thinks
+            self.ended_by = self.ended_by or "length"
 
 
 def _key(file: str) -> str:

@@ -189,8 +189,8 @@ class Http:
             "Check `kruk.remote.url` and `kruk.remote.kind`",
         )
 
-    def complaint(self, said: bytes) -> ModelError:
-        """What it says instead of an answer."""
+    def complaint(self, said: dict[str, Any]) -> ModelError:
+        """What it says instead of going on."""
         return ModelError(f"`{self.address.url}` broke off: {_words(_message(said))}")
 
     def _lost(self, error: httpx.HTTPError) -> ServerError:
@@ -207,7 +207,10 @@ class Http:
 
     def _refusal(self, response: httpx.Response, body: bytes, path: str = "") -> ModelError:
         url, status = self.address.url, response.status_code
-        said = _words(_message(body))
+        try:
+            said = _words(_message(json.loads(body)))
+        except ValueError:
+            said = _words(body.decode("utf-8", "replace"))
         if response.has_redirect_location:
             target = _words(response.headers.get("location", ""))
             hint = "Redirections are not followed. Write the right address into `kruk.remote.url`"
@@ -267,14 +270,10 @@ async def _whole(response: httpx.Response) -> bytes:
     return body
 
 
-def _message(body: bytes) -> str:
-    """What a server says about an error: all kinds answer with one of these, or with text."""
-    try:
-        said = json.loads(body)
-        said = said.get("error", said)
-        return str(said.get("message", said) if isinstance(said, dict) else said)
-    except (ValueError, AttributeError):
-        return body.decode("utf-8", "replace")
+def _message(said: Any) -> str:
+    """What a server says about an error: each kind puts it elsewhere."""
+    said = said.get("error", said) if isinstance(said, dict) else said
+    return str(said.get("message", said) if isinstance(said, dict) else said)
 
 
 def _words(text: str) -> str:

@@ -48,6 +48,7 @@ class Kind(Protocol):
     model: str
     model_names: tuple[str, ...]  # which its family may be told by
     n_ctx: int | None
+    answers_several: bool  # at once, as far as is known
     tells_probabilities: bool  # asked for as long as the server does not refuse to
 
     def go_on(self, text: str, n_most: int, stop: Sequence[str]) -> Question:
@@ -73,6 +74,8 @@ class LlamaCpp:
         names = (str(props.get("model_path") or ""), str(props.get("model_alias") or ""))
         self.model_names = tuple(filter(None, (model, *names)))
         self.model = model
+        n_slots = props.get("total_slots")
+        self.answers_several = isinstance(n_slots, int) and n_slots > 1
         n_ctx = (props.get("default_generation_settings") or {}).get("n_ctx")
         self.n_ctx = n_ctx if isinstance(n_ctx, int) and n_ctx > 0 else None
 
@@ -115,6 +118,7 @@ class Ollama:
     """Ollama, by its own protocol: only there it can be asked without a template."""
 
     name = "Ollama"
+    answers_several = False  # unless its user says so, where nobody can see it
     n_ctx: int | None = None  # as long as its user wants; asking for another would load the model anew
 
     def __init__(self, model: str) -> None:
@@ -155,7 +159,7 @@ class OpenAi:
         self.model, self.model_names = model, tuple(filter(None, (model, str(row.get("root") or ""))))
         n_ctx = row.get("max_model_len")
         self.n_ctx = n_ctx if isinstance(n_ctx, int) and n_ctx > 0 else None
-        self._is_vllm = row.get("owned_by") == "vllm"
+        self.answers_several = self._is_vllm = row.get("owned_by") == "vllm"
 
     def go_on(self, text: str, n_most: int, stop: Sequence[str]) -> Question:
         stopped = {"stop": list(stop[:4])} if stop else {}  # the protocol allows no more

@@ -72,7 +72,7 @@ async def peer(default_model):
 @pytest.mark.parametrize("family", ["", "qwen2.5-coder"])
 async def test_a_suggestion_an_explanation_and_a_chat(start, peer, family):
     """What the model in the process does, with both ways to ask: by our format, and by the server's own."""
-    editor = await start(command=SERVE, options={"remote": {"url": peer.url, "family": family}})
+    editor = await start(command=SERVE, options={"remote": {"url": peer.url, "family": family, "patience": 120}})
     assert await editor.suggest(ADD) == "return a + b"
     editor.type(types.Position(1, 4), "return b")
     assert "+" in texts(await editor.ask(1, 12))
