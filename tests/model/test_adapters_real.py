@@ -28,9 +28,8 @@ def test_an_adapter_counts_as_much_as_its_scale_says(default_model, tmp_path):
         seen(default_model, *adapters)
         for adapters in ((), (Adapter(path, 0.0),), (Adapter(path, 0.5),), (Adapter(path, 1.0),))
     )
-    assert divergence(without[0], none[0]) < 1e-6
-    assert divergence(without[0], half[0]) > 1e-3
-    assert divergence(half[0], whole[0]) > 1e-3
+    changes = [divergence(without[0], changed[0]) for changed in (none, half, whole)]
+    assert abs(changes[0]) < 1e-9 and 1e-4 < changes[1] < changes[2]
     assert len({key for _, key in (without, none, half, whole)}) == 4
 
 
