@@ -39,10 +39,13 @@ class Peer:
 
     name = "peer"
 
-    def __init__(self, python: str, model: Path, n_threads: int, predict_ms: int | None = PREDICT_MS) -> None:
+    def __init__(
+        self, python: str, model: Path, n_threads: int, predict_ms: int | None = PREDICT_MS, n_slots: int = 1
+    ) -> None:
         """Start it and wait until it has the model.
 
-        predict_ms: how long it may generate once it is in a second line; None: as long as it wants.
+        predict_ms: how long it may generate once it is in a second line; None: as long as it wants. n_slots: how
+        many requests it works on at once.
         Raises KrukError when it does not come up.
         """
         self._predict_ms = predict_ms
@@ -50,9 +53,10 @@ class Peer:
         self._others: Sequence[tuple[str, str]] = ()
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
         self._port = port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
         self._pending: http.client.HTTPConnection | None = None
         server = str(Path(__file__).with_name("peer_server.py"))
-        command = [python, server, str(model), str(port), str(n_threads), str(N_CTX)]
+        command = [python, server, str(model), str(port), str(n_threads), str(N_CTX), str(n_slots)]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._noise
@@ -61,7 +65,7 @@ class Peer:
             self._noise.close()
             raise KrukError(f"`{python}` cannot be started: {error.strerror}", _HINT) from error
         # No proxy from the environment, and one connection for all requests.
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=ASK_PATIENCE_S, trust_env=False)
+        self._http = httpx.Client(base_url=self.url, timeout=ASK_PATIENCE_S, trust_env=False)
         try:
             self._wait_for_health()
             assert self._process.stdout is not None

@@ -5,7 +5,8 @@ KrukError
 │   ├── ModelFileError      the GGUF is unreadable, truncated or hostile
 │   ├── ModelTooLarge       it cannot fit into this machine's memory
 │   ├── ModelNotFound       no such id or file; or known, but not on this machine
-│   └── ModelLoadError      llama.cpp refused it
+│   ├── ModelLoadError      llama.cpp refused it
+│   └── ServerError         the server that runs it is not there, or stopped answering
 ├── DownloadError           no source gave the file, the hash is wrong, the disk is full
 └── CatalogueError          models.json or a user's own copy of it is not valid
 
@@ -49,6 +50,10 @@ class ModelNotFound(ModelError):
 
 class ModelLoadError(ModelError):
     """llama.cpp could not load the file."""
+
+
+class ServerError(ModelError):
+    """The server that runs the model cannot be used now. It is looked for again when somebody asks."""
 
 
 class DownloadError(KrukError):

@@ -195,6 +195,8 @@ class Server:
         if self.session.settings.log_level == "debug":
             log.debug("status: %s", new)
         self.session.tell("kruk/didChangeStatus", status.as_dict(self.session))
+        if new.state == "ready":
+            self._has_shown_failure = ""
         if new.state == "error" and new.message != self._has_shown_failure:
             self._has_shown_failure = new.message
             log.error("%s", new.message)

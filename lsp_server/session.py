@@ -139,15 +139,20 @@ class Session:
 
     def ensure_model(self) -> None:
         """Load the model that the settings ask for, unless it is the one asked for last."""
-        wanted = (self.settings.model, self.settings.context_size, self.settings.threads)
+        settings = self.settings
+        remote = settings.remote if settings.remote.url else None
+        wanted = (settings.model, settings.adapters, settings.context_size, settings.threads, remote)
         if wanted != self._asked_for:
             self._asked_for = wanted
             self._forget_suggestions()
             self.worker.load(self.loader_for(self.settings))
 
     def _forget_suggestions(self) -> None:
+        remote = self.settings.remote
         model = self.settings.model or registry.default_choice() or DEFAULT_MODEL
-        self.memory.forget_suggestions(key_of(self.settings, model))
+        here = " ".join((model, *self.settings.adapters))
+        there = repr((remote.url, remote.model, remote.family))
+        self.memory.forget_suggestions(key_of(self.settings, there if remote.url else here))
         self._stop_looking_ahead()
         self._in_idle_time()
 

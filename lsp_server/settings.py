@@ -93,6 +93,49 @@ OPTIONS = (
         minimum=512,
         maximum=131072,
     ),
+    Option(
+        "remote.url",
+        "",
+        "Address of a server that runs the model instead of Kruk: llama.cpp's, Ollama, LM Studio, vLLM, or another "
+        "that speaks OpenAI's protocol. Such as `http://127.0.0.1:8080`. Nothing but this address is contacted.",
+    ),
+    Option(
+        "remote.kind",
+        "auto",
+        "What that server is; `auto` asks it.",
+        choices=("auto", "llama.cpp", "ollama", "openai"),
+    ),
+    Option("remote.model", "", "Which of the server's models. Empty: the only one that it has."),
+    Option(
+        "remote.family",
+        "",
+        "Family in models.json whose format for filling in the middle that model has, such as `qwen2.5-coder`. "
+        "Empty: by its name; if that says nothing, the server has to know how.",
+    ),
+    Option(
+        "remote.allowNonLocal",
+        False,
+        "Allow an address that is not on this machine. The text around the cursor, and what is asked in chat with "
+        "all that it mentions, is then sent there.",
+    ),
+    Option(
+        "remote.keyFile",
+        "",
+        "File with the server's key. Empty: the environment variable `KRUK_REMOTE_KEY`, if there is one.",
+    ),
+    Option(
+        "remote.patience",
+        20,
+        "Seconds that the server may say nothing before Kruk gives an answer up.",
+        minimum=1,
+        maximum=600,
+    ),
+    Option(
+        "adapters",
+        (),
+        "LoRA adapters for the model: paths of GGUF files that were trained for it, each with `@` and a scale behind "
+        "it where that is not 1, such as `~/ours.gguf@0.5`. A server's model has its own.",
+    ),
     Option("answerLanguage", "", "Language of explanations and chat, such as `pl`. Empty: the question's."),
     Option(
         "logLevel",
@@ -119,6 +162,19 @@ class CompletionSettings:
 
 
 @dataclass(frozen=True)
+class RemoteSettings:
+    """Which server runs the model; see `OPTIONS` for the meaning. Without `url` none does."""
+
+    url: str
+    kind: str
+    model: str
+    family: str
+    allows_non_local: bool
+    key_file: str
+    patience_s: float
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings at one moment, frozen; replaced as a whole when the editor sends new ones."""
 
@@ -129,6 +185,8 @@ class Settings:
     context_budget_tokens: int
     threads: int
     context_size: int
+    adapters: tuple[str, ...]
+    remote: RemoteSettings
     answer_language: str
     log_level: str
 
@@ -220,6 +278,16 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         context_budget_tokens=values["context.budgetTokens"],
         threads=values["threads"],
         context_size=values["contextSize"],
+        adapters=values["adapters"],
+        remote=RemoteSettings(
+            url=values["remote.url"].strip(),
+            kind=values["remote.kind"],
+            model=values["remote.model"],
+            family=values["remote.family"],
+            allows_non_local=values["remote.allowNonLocal"],
+            key_file=values["remote.keyFile"],
+            patience_s=values["remote.patience"],
+        ),
         answer_language=values["answerLanguage"],
         log_level=values["logLevel"],
     )

@@ -24,7 +24,9 @@ TABLE_BEGIN = "<!-- settings:begin -->"
 TABLE_END = "<!-- settings:end -->"
 
 # Settings of the machine rather than of a folder. A workspace may override them only when it is trusted.
-MACHINE = {"model", "chatModel", "threads", "contextSize"}
+MACHINE = {"model", "chatModel", "adapters", "threads", "contextSize"}
+# Settings that no workspace may have: it could send the user's text to whom it likes.
+ONLY_MACHINE = "remote."
 
 # What the VS Code extension reads itself and never sends to the server.
 EXTENSION_ONLY: dict[str, dict[str, Any]] = {
@@ -117,6 +119,8 @@ def _property(option: Option) -> dict[str, Any]:
     entry["default"] = list(option.default) if isinstance(option.default, tuple) else option.default
     entry["markdownDescription"] = option.doc
     entry["scope"] = "machine-overridable" if option.name in MACHINE else "resource"
+    if option.name.startswith(ONLY_MACHINE):
+        entry["scope"] = "machine"
     return entry
 
 

@@ -69,6 +69,7 @@ _BEGIN, _END = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"
 _NO_THOUGHT = "<think>\n\n</think>\n\n"
 
 FORMATS = (  # of two that fit, the first counts
+    _alike("remote", "remote", "<|turn:{role}|>{}<|turn:end|>"),  # of no model: model/remote.py reads it back
     _alike("phi4", "phi", "<|im_start|>{role}<|im_sep|>{}<|im_end|>", signs=("<|im_sep|>",), tokens=("<|im_sep|>",)),
     Format(
         "chatml-thinking", "chatml", "<|im_start|>user\n{}<|im_end|>\n",

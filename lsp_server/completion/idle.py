@@ -19,7 +19,7 @@ from lsp_server.completion.trigger import Shape
 from lsp_server.completion.view import choose, put_windows, view
 from lsp_server.context.window import Anchored
 from lsp_server.errors import KrukError
-from lsp_server.model.generate import Step
+from lsp_server.model.base import Step
 from lsp_server.model.worker import Urgency, Worker
 from lsp_server.settings import Settings
 

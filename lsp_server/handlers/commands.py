@@ -53,6 +53,8 @@ async def use_model(session: Session, name: object) -> dict[str, Any]:
         raise RpcError(
             INVALID_PARAMS, "kruk.useModel wants one argument: the id of a model, or the path of a GGUF file"
         )
+    if session.settings.remote.url:
+        raise RpcError(INVALID_PARAMS, "A server runs the model: see `kruk.remote.url` and `kruk.remote.model`")
     try:
         await asyncio.get_running_loop().run_in_executor(None, registry.locate, name.strip())
     except KrukError as error:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from lsp_server.capabilities import Client
+from lsp_server.handlers import status
 from lsp_server.jsonrpc import Connection, RpcError
 from lsp_server.protocol import DidChangeConfigurationParams
 from lsp_server.session import CONFIGURED_WITH, Session
@@ -75,4 +76,6 @@ def _take_over(session: Session, sent: object) -> None:
     report(session, problems)
     if session.settings.log_level != before.log_level:
         logging.getLogger("lsp_server").setLevel(session.settings.log_level.upper())
+    if session.settings.remote != before.remote:
+        session.tell("kruk/didChangeStatus", status.as_dict(session))
     session.ensure_model()

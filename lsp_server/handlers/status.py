@@ -14,12 +14,19 @@ def as_dict(session: Session) -> dict[str, Any]:
     if not session.settings.completion.enabled and state in ("ready", "busy"):
         state, message = "off", "Completions are switched off"
     model = session.worker.model
+    server = model.info.server if model else None
+    remote = session.settings.remote
+    if remote.allows_non_local:
+        leaves = f"text is sent to {server.url}" if server and not server.is_local else "text may leave this machine"
+        message = f"{message}. `kruk.remote.allowNonLocal` is on: {leaves}"
     return {
         "state": state,
         "message": message,
-        "model": model.info.name if model else session.settings.model,
+        "model": model.info.name if model else remote.model or remote.url or session.settings.model,
         "percent": status.percent,
         "kvCache": model.info.memory_kind if model else None,
+        "server": {"url": server.url, "kind": server.kind, "isLocal": server.is_local} if server else None,
+        "allowsNonLocal": remote.allows_non_local,
     }
 
 

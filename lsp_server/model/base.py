@@ -1,11 +1,13 @@
-"""What Kruk asks of a model: token ids in, logits out, one KV cache with several sequences.
+"""What Kruk asks of a model. Knows nothing of prompts, files or LSP.
 
-Knows nothing of prompts, files or LSP. `llama.py` is the real implementation, `fake.py` the one for tests.
+An `Evaluator` gives logits, and `generate` chooses: `llama.py` is the real one, `fake.py` the one for tests. A
+`Speaker` chooses itself and is listened to: `remote.py`, a server. Whoever makes prompts sees a `Model`: either.
 """
 
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,6 +82,15 @@ class FimIds:
 
 
 @dataclass(frozen=True)
+class Server:
+    """Where a model runs that is not in this process. `is_local`: on this machine."""
+
+    url: str
+    kind: str
+    is_local: bool
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """What is known of a loaded model."""
 
@@ -96,10 +107,13 @@ class ModelInfo:
     anchor_lines: int = 8
     can_truncate: bool = True  # whether a sequence can lose its end; if not, it is only ever begun anew
     n_window: int = 0  # tokens that its layers with a sliding window see; 0: it has none
+    server: Server | None = None
 
     @property
     def memory_kind(self) -> str:
         """What its KV cache can do, in words for people."""
+        if self.server:
+            return "the server's own"
         if not self.can_truncate:
             return "append only: every edit evaluates the prompt anew; no drafts, no second suggestions"
         if self.n_window:
@@ -116,6 +130,19 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One token of the output with its log probability, and the runner-up in its place (-1: there was none).
+
+    Probabilities are among the tokens that were allowed there.
+    """
+
+    token_id: int
+    logprob: float
+    rival_id: int = -1
+    rival_logprob: float = -math.inf
+
+
+@dataclass(frozen=True)
 class SavedState:
     """What a sequence held, and the bytes that put it back."""
 
@@ -123,12 +150,11 @@ class SavedState:
     data: bytes | memoryview
 
 
-class Model(Protocol):
-    """A loaded model. Every method but `abort` belongs to the one thread that owns it."""
+class _Model(Protocol):
+    """What both kinds offer. Every method but `abort` belongs to the one thread that owns it."""
 
     info: ModelInfo
     vocabulary: Vocabulary
-    drafter: Drafter
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of user text: never a control token, whatever the text says."""
@@ -147,9 +173,6 @@ class Model(Protocol):
 
     def copy(self, source: int, target: int, n_tokens: int) -> None:
         """Make `target` hold the first `n_tokens` of `source`, sharing their cells."""
-
-    def logits(self, row: int = -1) -> Logits:
-        """Logits (n_vocab,) of one row of the newest evaluation, -1 the last; a view that the next overwrites."""
 
     @property
     def state_key(self) -> bytes:
@@ -175,3 +198,59 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Free everything. The model is unusable afterwards."""
+
+
+class Evaluator(_Model, Protocol):
+    """A model that leaves it to others which token is next."""
+
+    drafter: Drafter
+
+    def logits(self, row: int = -1) -> Logits:
+        """Logits (n_vocab,) of one row of the newest evaluation, -1 the last; a view that the next overwrites."""
+
+
+class Speech(Protocol):
+    """An output on its way."""
+
+    ended_by: str  # "model" or "length", once it has ended
+    evaluation: Evaluation  # of the prompt, as far as it is known
+
+    def next(self) -> Step | None:
+        """Wait for the next token; None at the end. Raises Aborted, after which it goes on."""
+
+    def close(self) -> None:
+        """Want no more of it."""
+
+
+class Speaker(_Model):
+    """A model that says the likeliest tokens by itself. Its KV cache is its own affair."""
+
+    def speak(self, token_ids: Sequence[int], n_most: int) -> Speech:
+        """Begin to continue a prompt by at most `n_most` tokens."""
+        raise NotImplementedError
+
+    def evaluate(self, sequence: int, token_ids: Sequence[int], n_logits: int = 1) -> Evaluation:
+        """Evaluate nothing ahead of time."""
+        return Evaluation(0, 0)
+
+    def n_missing(self, sequence: int, token_ids: Sequence[int]) -> int:
+        """None that are known of."""
+        return 0
+
+    def copy(self, source: int, target: int, n_tokens: int) -> None:
+        """Copy nothing."""
+
+    def held(self, sequence: int) -> Sequence[int]:
+        """Nothing is held here."""
+        return ()
+
+    def save(self, sequence: int) -> SavedState | None:
+        """There is nothing to save."""
+        return None
+
+    def restore(self, sequence: int, state: SavedState) -> bool:
+        """Nothing can be restored."""
+        return False
+
+
+Model: TypeAlias = Evaluator | Speaker

@@ -196,11 +196,16 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def family_of(self, architecture: str, *names: str) -> Family | None:
         """The family of a file with this general.architecture that goes by one of `names`."""
         for family in self.families:
-            if architecture in family.architectures and any(
-                re.search(pattern, name, re.IGNORECASE) for pattern in family.match for name in names
-            ):
+            if architecture in family.architectures and any(_matches(family, name) for name in names):
                 return family
         return None
+
+    def family_named(self, *names: str) -> Family | None:
+        """The family of a model of which nothing else is known."""
+        return next(
+            (family for family in self.families for name in names if _matches(family, name)),
+            None,
+        )
 
     def markers(self) -> frozenset[str]:
         """Every text that a family's FIM format has as a token, to look for in a vocabulary."""
@@ -242,6 +247,10 @@ def schema() -> dict[str, Any]:
         if "description" in definition:  # how a docstring is indented depends on the version of Python
             definition["description"] = inspect.cleandoc(definition["description"])
     return content
+
+
+def _matches(family: Family, name: str) -> bool:
+    return any(re.search(pattern, name, re.IGNORECASE) for pattern in family.match)
 
 
 def _problems(catalogue: Catalogue) -> list[str]:

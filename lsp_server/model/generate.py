@@ -1,4 +1,7 @@
-"""Greedy generation with token healing, as a job for the worker. Knows token ids, bytes and text only."""
+"""Greedy generation, with token healing where logits are at hand, as a job for the worker.
+
+Knows token ids, bytes and text only.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from lsp_server.model.base import Evaluation, Logits, Model
+from lsp_server.model.base import Evaluation, Logits, Model, Speaker, Step
 from lsp_server.model.worker import Steps, persist
 
 MAX_WORD_TOKENS = 4  # each one given back costs a step of its own
@@ -24,19 +27,6 @@ class Prompt:
 
     token_ids: tuple[int, ...]
     given_back: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One token of the output with its log probability, and the runner-up in its place (-1: there was none).
-
-    Probabilities are among the tokens that were allowed there.
-    """
-
-    token_id: int
-    logprob: float
-    rival_id: int = -1
-    rival_logprob: float = -math.inf
 
 
 @dataclass
@@ -77,8 +67,10 @@ def generate(
     is put right by the next evaluation. With `must_begin` the first token after the owed bytes is never one
     that ends the output. `is_line`: `stop` ends it with a line, so that no more is drafted. `forced`: tokens
     the output begins with. `hints`: token ids that it may repeat, beside the prompt's. `told` hears what there is
-    after each token. Text is cut at whole characters.
+    after each token. Text is cut at whole characters. A `Speaker` may end where it wants, and has no use for hints.
     """
+    if isinstance(model, Speaker):
+        return (yield from _listen(model, prompt, n_most, stop, forced, told))
     writer = _Writer(model, prompt, stop)
     out = writer.out
     known = [*prompt.token_ids, *hints]
@@ -122,6 +114,49 @@ def generate(
         out.n_evaluations += evaluation.n_evaluated > 0
     out.ended_by = "length"
     return out
+
+
+def _listen(
+    model: Speaker,
+    prompt: Prompt,
+    n_most: int,
+    stop: StopRule,
+    forced: Sequence[int],
+    told: Callable[[Generation], None],
+) -> Steps[Generation]:
+    """Take over what a model says, until it ends or is stopped.
+
+    It cannot be made to begin with the bytes that are owed. If it does not, it is asked again, with them in the
+    prompt.
+    """
+    writer = _Writer(model, prompt, stop)
+    for token_id in forced:
+        if writer.take(Step(token_id, 0.0)):
+            return writer.out
+    speech = model.speak(writer.ids, n_most - len(forced))
+    try:
+        while True:
+            step = yield from persist(speech.next)
+            if writer.owed and (step is None or not _agrees(model.vocabulary.pieces[step.token_id], writer.owed)):
+                speech.close()
+                writer = _Writer(model, Prompt((*prompt.token_ids, *prompt.given_back)), stop)
+                speech = model.speak(writer.ids, n_most)
+                continue
+            writer.out.evaluation = speech.evaluation
+            if step is None:
+                writer.out.ended_by = speech.ended_by
+                return writer.out
+            is_over = writer.take(step)
+            told(writer.out)
+            if is_over:
+                return writer.out
+            yield
+    finally:
+        speech.close()
+
+
+def _agrees(piece: bytes, owed: bytes) -> bool:
+    return piece.startswith(owed) or owed.startswith(piece)
 
 
 class _Writer:
@@ -174,8 +209,11 @@ def heal(model: Model, text: str) -> tuple[list[int], tuple[int, ...]]:
     A cursor seldom stands where the tokenizer would cut: `retu|` is the tokens `ret` and `u`, and no continuation
     of `u` is `return`; an indentation's last space belongs to the next word's token. So the word at the cursor
     comes back (its last MAX_WORD_TOKENS tokens at most), and all white space when the cursor is behind some.
-    Returns the tokens that stay, and those given back.
+    Returns the tokens that stay, and those given back: of a `Speaker`, which may not agree, white space only.
     """
+    if isinstance(model, Speaker):
+        stays = text.rstrip(" \t")
+        return model.tokenize(stays), tuple(model.tokenize(text[len(stays) :]))
     token_ids = model.tokenize(text)
     pieces = model.vocabulary.pieces
     n_kept, owed = len(token_ids), b""

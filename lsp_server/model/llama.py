@@ -24,6 +24,7 @@ import numpy as np
 from lsp_server import __version__
 from lsp_server.errors import ModelLoadError
 from lsp_server.model import memory
+from lsp_server.model.adapters import Adapter
 from lsp_server.model.base import (
     MAX_LOGITS,
     N_SEQUENCES,
@@ -36,7 +37,7 @@ from lsp_server.model.base import (
     Vocabulary,
 )
 from lsp_server.model.draft import WIDTHS, Drafter
-from lsp_server.model.llama_library import last_words, lib, load_weights
+from lsp_server.model.llama_library import last_words, lib, load_weights, use_adapters
 from lsp_server.model.llama_vocabulary import LlamaVocabulary
 from lsp_server.model.registry import LocatedModel
 from lsp_server.model.rows import Rows
@@ -51,26 +52,41 @@ _NOT_ENOUGH_CELLS, _ABORTED = 1, 2  # return codes of llama_decode
 _Bytes = ctypes.POINTER(ctypes.c_uint8)
 
 
-def load(located: LocatedModel, n_ctx: int, n_threads: int, tell: Tell, keep_on: Callable[[], bool]) -> Llama:
+def load(
+    located: LocatedModel,
+    n_ctx: int,
+    n_threads: int,
+    tell: Tell,
+    keep_on: Callable[[], bool],
+    adapters: Sequence[Adapter] = (),
+) -> Llama:
     """Load a model. `tell` hears the percent; loading stops when `keep_on` says no. Raises ModelLoadError.
 
     n_threads: 0 chooses by measuring, and goes on measuring.
     """
-    return Llama(located, n_ctx, n_threads, tell, keep_on)
+    return Llama(located, n_ctx, n_threads, tell, keep_on, adapters)
 
 
 class Llama:
     """A `Model` (see base.py) on llama.cpp."""
 
     def __init__(
-        self, located: LocatedModel, n_ctx: int, n_threads: int, tell: Tell, keep_on: Callable[[], bool]
+        self,
+        located: LocatedModel,
+        n_ctx: int,
+        n_threads: int,
+        tell: Tell,
+        keep_on: Callable[[], bool],
+        adapters: Sequence[Adapter],
     ) -> None:
+        self._adapters = adapters
         self._model: Any = None
         self._ctx: Any = None
         self._batch: Any = None
         try:
             self._model = load_weights(str(located.path), tell, keep_on)
             self._make_context(n_ctx, n_threads or memory.default_threads())
+            use_adapters(self._model, self._ctx, adapters)
         except BaseException:
             self.close()
             raise
@@ -157,9 +173,10 @@ class Llama:
 
     @cached_property
     def state_key(self) -> bytes:
-        """Of the weights, this llama.cpp and this Kruk, which decides how the context is made."""
+        """Of the weights with their adapters, this llama.cpp and this Kruk, which decides how the context is made."""
         try:
             weights = fingerprint(self.info.path)
+            weights += b"".join(fingerprint(it.path) + repr(it.scale).encode() for it in self._adapters)
         except OSError:  # deleted meanwhile: no state is found, and none will be
             weights = os.urandom(32)
         versions = f"{__version__} {lib.__version__} {lib.llama_version().decode()}"

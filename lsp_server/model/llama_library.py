@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 # OpenMP reads these when it is loaded. A thread that sleeps at each barrier makes two threads as slow as one; one
@@ -21,9 +21,10 @@ os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 import llama_cpp as lib
 
 from lsp_server.errors import ModelLoadError
+from lsp_server.model.adapters import Adapter
 from lsp_server.model.base import Tell
 
-__all__ = ["build_info", "last_words", "lib", "load_weights"]
+__all__ = ["build_info", "last_words", "lib", "load_weights", "use_adapters"]
 
 _log: deque[str] = deque(maxlen=20)
 
@@ -65,6 +66,25 @@ def load_weights(path: str, tell: Tell, keep_on: Callable[[], bool]) -> Any:
             "The file may be damaged, or of a kind that this version of llama.cpp does not know.",
         )
     return model
+
+
+def use_adapters(model: Any, context: Any, adapters: Sequence[Adapter]) -> None:
+    """Add LoRA adapters to what a context computes; they are freed with the model. Raises ModelLoadError."""
+    if not adapters:
+        return
+    loaded = []
+    for adapter in adapters:
+        _log.clear()
+        loaded.append(lib.llama_adapter_lora_init(model, str(adapter.path).encode()))
+        if not loaded[-1]:
+            raise ModelLoadError(
+                f"llama.cpp could not use the adapter `{adapter.path.name}`: {last_words()}",
+                "It may be damaged, or for another model of this architecture. Correct `kruk.adapters`",
+            )
+    pointers = (lib.llama_adapter_lora_p_ctypes * len(loaded))(*loaded)
+    scales = (ctypes.c_float * len(loaded))(*(adapter.scale for adapter in adapters))
+    if lib.llama_set_adapters_lora(context, pointers, len(loaded), scales):
+        raise ModelLoadError(f"llama.cpp could not use the adapters: {last_words()}", "Correct `kruk.adapters`")
 
 
 def last_words() -> str:

@@ -65,6 +65,11 @@ class InstalledModel:
     file: ModelFile | None
 
 
+def is_base(name: str) -> bool:
+    """Whether a model's name, or that of its finetune, says that it was not taught to follow instructions."""
+    return bool(_BASE.search(name))
+
+
 def find(name: str) -> tuple[ModelSpec, ModelFile]:
     """The rows of models.json for "ID" or "ID:QUANTISATION", in any case.
 
@@ -283,7 +288,7 @@ def _kind(header: gguf.GgufHeader) -> tuple[bool, str]:
     if not template:
         return False, "it has no chat template"
     finetune = str(header.metadata.get("general.finetune") or "")
-    if _BASE.search(finetune):
+    if is_base(finetune):
         return False, f"its finetune is `{finetune}`"
     turn_end = header.token_ids.get(_CHATML_END)
     text_ends = {header.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot")} - {None}

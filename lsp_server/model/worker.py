@@ -3,7 +3,7 @@
 Work comes as jobs: generators over the model that yield wherever another job may cut in. The most urgent
 job runs; a more urgent one that arrives aborts the evaluation that is under way, which keeps what it has
 finished, and the interrupted job goes on afterwards. Loading a model is the first thing the thread does
-for it; jobs that arrive meanwhile wait.
+for it; jobs that arrive meanwhile wait. A model whose server is lost is loaded again when somebody asks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from lsp_server.errors import KrukError, ModelError, ModelLoadError
+from lsp_server.errors import KrukError, ModelError, ModelLoadError, ServerError
 from lsp_server.model.base import Aborted, Model, Tell
 
 T = TypeVar("T")
@@ -64,6 +64,7 @@ class Worker:
         self._current: _Job[Any] | None = None
         self._n_jobs = 0
         self._loader: Loader | None = None
+        self._newest: Loader | None = None  # that was given: the one to load again by
         self._model: Model | None = None
         self._failure: KrukError | None = ModelError("No model was asked for")
         self._is_closing = False
@@ -86,7 +87,8 @@ class Worker:
     def load(self, loader: Loader) -> None:
         """Load a model, in place of the one that is there. Jobs wait for it."""
         with self._wake:
-            self._loader, self._failure = loader, None
+            self._loader = self._newest = loader
+            self._failure = None
             self._tell(Status("loading", "Loading the model", 0))
             self._interrupt(Urgency.COMPLETION)
             self._wake.notify()
@@ -97,6 +99,8 @@ class Worker:
             self._n_jobs += 1
             job = _Job(urgency, self._n_jobs, start)
             self._jobs.append(job)
+            if isinstance(self._failure, ServerError) and urgency <= Urgency.CHAT:
+                self._loader, self._failure = self._newest, None
             if self._current and urgency < self._current.urgency:
                 self._interrupt(self._current.urgency)
             self._wake.notify()
@@ -172,6 +176,9 @@ class Worker:
             if self._finish(job):
                 job.future.set_result(end.value)
         except Exception as error:  # the job's own failure belongs to whoever waits for it
+            if isinstance(error, ServerError):
+                self._drop_model()
+                self._fail(error)
             if self._finish(job):
                 job.future.set_exception(error)
         finally:
@@ -191,15 +198,7 @@ class Worker:
             job.steps.close()
 
     def _load(self, loader: Loader) -> None:
-        if self._model:
-            with self._wake:
-                jobs = list(self._jobs)
-            for job in jobs:
-                if job.steps:  # begun on the old model: begin again on the new one
-                    job.steps.close()
-                    job.steps = None
-            self._model.close()
-            self._model = None
+        self._drop_model()
         try:
             model = loader(
                 lambda percent: self._tell(Status("loading", "Loading the model", percent)),
@@ -213,6 +212,17 @@ class Worker:
             with self._wake:
                 self._model = model
                 self._tell(Status("ready", f"{model.info.name} is ready"))
+
+    def _drop_model(self) -> None:
+        if self._model:
+            with self._wake:
+                jobs = list(self._jobs)
+            for job in jobs:
+                if job.steps:  # begun on the old model: begin again on the new one
+                    job.steps.close()
+                    job.steps = None
+            self._model.close()
+            self._model = None
 
     def _fail(self, error: KrukError) -> None:
         with self._wake:

@@ -5,12 +5,12 @@ import numpy as np
 from lsp_server.model import memory, registry
 
 
-def load(path, n_ctx, n_threads=None):
+def load(path, n_ctx, n_threads=None, adapters=()):
     """Load a model; with `n_threads` 0 it chooses by measuring."""
     from lsp_server.model import llama
 
     n_threads = memory.default_threads() if n_threads is None else n_threads
-    return llama.load(registry.locate(str(path)), n_ctx, n_threads, lambda _: None, lambda: True)
+    return llama.load(registry.locate(str(path)), n_ctx, n_threads, lambda _: None, lambda: True, adapters)
 
 
 def divergence(p_logits, q_logits):

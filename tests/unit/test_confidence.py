@@ -5,7 +5,8 @@ import math
 import pytest
 
 from lsp_server.completion.confidence import confidence, doubts, sure_lines
-from lsp_server.model.generate import Generation, Step
+from lsp_server.model.base import Step
+from lsp_server.model.generate import Generation
 
 
 def generation(*tokens):

@@ -1,13 +1,14 @@
 """Token healing, stop rules and prompts, with the fake's bytes as tokens."""
 
 import math
+import re
 
 import pytest
 
 from lsp_server.completion.prompt import Parts, build
-from lsp_server.model.base import COMPLETION, Vocabulary
+from lsp_server.model.base import COMPLETION, Evaluation, Speaker, Step, Vocabulary
 from lsp_server.model.fake import END, MIDDLE, PREFIX, SUFFIX, FakeModel, knowing
-from lsp_server.model.generate import generate, heal
+from lsp_server.model.generate import Prompt, generate, heal
 from tests.conftest import run
 
 
@@ -137,3 +138,57 @@ def test_an_output_begins_with_what_is_forced():
         generate(model, COMPLETION, prompt, 64, lambda piece: heard.append(piece) or piece == "t", forced=b"oth")
     )
     assert (out.text, heard) == ("ot", ["o", "t"])
+
+
+class Talker(Speaker):
+    """Says pieces by heart: those after the longest of its prompts that the prompt ends with."""
+
+    def __init__(self, **answers):
+        self.answers, self.asked = answers, []
+        self._pieces = [b""]
+        self.vocabulary = Vocabulary(self._pieces)
+
+    def tokenize(self, text):
+        return [self._id(piece) for piece in re.findall(r"\s|\w+", text)]
+
+    def is_end(self, token_id):
+        return token_id == 0
+
+    def speak(self, token_ids, n_most):
+        prompt = b"".join(self._pieces[i] for i in token_ids).decode()
+        self.asked.append(prompt)
+        found = max((end for end in self.answers if prompt.endswith(end)), key=len)
+        return Talk([self._id(piece) for piece in self.answers[found]][:n_most])
+
+    def _id(self, piece):
+        if piece.encode() not in self._pieces:
+            self._pieces.append(piece.encode())
+        return self._pieces.index(piece.encode())
+
+
+class Talk:
+    def __init__(self, ids):
+        self.ids, self.ended_by, self.evaluation, self.is_closed = ids, "model", Evaluation(1, 2), False
+
+    def next(self):
+        return Step(self.ids.pop(0), -0.5) if self.ids else None
+
+    def close(self):
+        self.is_closed = True
+
+
+@pytest.mark.parametrize(
+    ("answers", "wanted", "asked"),
+    [
+        ({"f": [" ", "  return", " x"]}, "return x", ["f"]),  # as the white space stands there
+        ({"f": ["     return", " x"]}, "  return x", ["f"]),
+        ({"f": [" ", "return", " x"], "f   ": ["y"]}, "y", ["f", "f   "]),
+        ({"f": [], "f   ": ["y"]}, "y", ["f", "f   "]),
+        ({"f": [], "f   ": []}, "", ["f", "f   "]),
+    ],
+)
+def test_who_chooses_himself_is_asked_again_where_he_does_not_agree(answers, wanted, asked):
+    talker = Talker(**answers)
+    out = run(generate(talker, 0, Prompt(*map(tuple, heal(talker, "f   "))), 9, lambda _: False))
+    assert (out.text, out.ended_by, talker.asked) == (wanted, "model", asked)
+    assert out.evaluation == Evaluation(1, 2)

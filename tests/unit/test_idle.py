@@ -11,8 +11,8 @@ from lsp_server.completion.memory import Memory
 from lsp_server.completion.pipeline import complete
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace
+from lsp_server.model.base import Step
 from lsp_server.model.fake import FakeModel, knowing
-from lsp_server.model.generate import Step
 from lsp_server.model.worker import Worker
 from lsp_server.text import Document
 

@@ -18,6 +18,8 @@ TALK = [
 ]
 
 GOLDEN = {
+    "remote": "<|turn:system|>Be brief<|turn:end|><|turn:user|>Hello<|turn:end|>"
+    "<|turn:assistant|>Hi there<|turn:end|><|turn:user|>  Who?  <|turn:end|><|turn:assistant|>",
     "phi4": "<|im_start|>system<|im_sep|>Be brief<|im_end|><|im_start|>user<|im_sep|>Hello<|im_end|>"
     "<|im_start|>assistant<|im_sep|>Hi there<|im_end|><|im_start|>user<|im_sep|>  Who?  <|im_end|>"
     "<|im_start|>assistant<|im_sep|>",
@@ -60,6 +62,7 @@ CONTROLS = (
     "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>",
     "<|EOT|>", "<｜User｜>", "<｜Assistant｜>", "<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>", "<|end|>",
     "<|user|>", "<|assistant|>", "<|system|>", "<SPECIAL_20>", "<|tool_call|>", "<｜▁pad▁｜>",
+    "<|turn:system|>", "<|turn:user|>", "<|turn:assistant|>", "<|turn:end|>",
 )  # fmt: skip
 
 

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from lsp_server.errors import ModelLoadError
+from lsp_server.errors import ModelLoadError, ServerError
 from lsp_server.model.base import CHAT, COMPLETION
 from lsp_server.model.fake import FakeModel, Gate, saying
 from lsp_server.model.generate import Prompt, generate
-from lsp_server.model.worker import Urgency, Worker, persist
+from lsp_server.model.worker import Status, Urgency, Worker, persist
 
 
 @pytest.fixture
@@ -160,3 +160,41 @@ def test_work_that_nobody_waits_for_is_work_too(worker, gate):
     ended = threading.Event()
     while worker.is_at_work:
         ended.wait(0.002)
+
+
+def test_a_lost_server_is_looked_for_when_somebody_asks(gate, statuses):
+    """Every load ends, and a job that nobody waits for begins none."""
+    there, n_loads = [True], []
+
+    def load(tell, keep_on):
+        n_loads.append(1)
+        if not there[0]:
+            raise ServerError("no server", "Start it")
+        return FakeModel(saying("abcdef"), gate=gate)
+
+    def lose(model):
+        yield
+        raise ServerError("it is gone")
+
+    worker = Worker(statuses.append)
+    worker.load(load)
+    assert worker.submit(Urgency.CHAT, _talk).result(5).text == "abcdef"
+    gate.close()
+    waits = worker.submit(Urgency.WARM, _talk)
+    wait_for(gate)
+    with pytest.raises(ServerError, match="it is gone"):
+        worker.submit(Urgency.COMPLETION, lose).result(5)
+    with pytest.raises(ServerError, match="it is gone"):
+        waits.result(5)
+    assert worker.model is None and worker.status == Status("error", "it is gone")
+    there[0] = False
+    with pytest.raises(ServerError, match="it is gone"):
+        worker.submit(Urgency.PREFETCH, _talk).result(5)
+    assert len(n_loads) == 1
+    with pytest.raises(ServerError, match="no server"):
+        worker.submit(Urgency.COMPLETION, _talk).result(5)
+    there[0] = True
+    gate.open()
+    assert worker.submit(Urgency.COMPLETION, _talk).result(5).text == "abcdef"
+    assert worker.status.state in ("ready", "busy")
+    worker.close()
