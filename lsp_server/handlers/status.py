@@ -21,6 +21,7 @@ def as_dict(session: Session) -> dict[str, Any]:
         "message": message,
         "model": model.info.name if model else session.settings.model,
         "percent": status.percent,
+        "missingModel": status.missing_model or None,
         "tokensPerSecond": round(pace, 1) if pace else None,
         "contextTokens": model.info.n_ctx if model else None,
         "canChat": model is not None and not why_not(model.info),

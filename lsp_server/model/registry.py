@@ -98,9 +98,8 @@ def locate(name_or_path: str) -> LocatedModel:
         path = paths.models_dir() / file.file
         if path.is_file():
             return _describe(_name(spec, file), path, spec, file)
-    raise ModelNotFound(
-        f"`{name_or_path}` is not on this machine", f"Get it with `kruk models pull {_name(spec, wanted)}`"
-    )
+    name = _name(spec, wanted)
+    raise ModelNotFound(f"`{name_or_path}` is not on this machine", f"Get it with `kruk models pull {name}`", name)
 
 
 def installed() -> list[InstalledModel]:

@@ -10,26 +10,34 @@ import {
   ErrorCodes,
   type ErrorHandler,
   type Executable,
+  ExecuteCommandRequest,
   LanguageClient,
   type LanguageClientOptions,
+  MessageType,
   ResponseError,
   RevealOutputChannelOn,
+  ShowMessageNotification,
   State,
+  WorkDoneProgress,
 } from 'vscode-languageclient/node'
 
+import { serverSection } from '../settings'
+import { readStatus, STARTING, type Status, STOPPED } from '../status/status'
+import type { LastCompletion } from '../status/why'
+import { BackOff } from './backOff'
 import { type Found, type Host, serverCommand } from './command'
-import { serverSection } from './settings'
-import { readStatus, STARTING, type Status, STOPPED } from './status'
-import type { LastCompletion } from './why'
+import { programs } from './environment'
+import { activePython, programsOf } from './python'
 
 const SECTION = 'kruk'
-const SELECTOR = [{ scheme: 'file' }, { scheme: 'untitled' }]
+export const SELECTOR = [{ scheme: 'file' }, { scheme: 'untitled' }]
 /** How much of stderr is shown when the server has ended unasked, and how long its end may take to arrive. */
 const LAST_LINES = 30
 const LAST_LINES_AFTER_MS = 200
 
 const ENDED_AT_ONCE = 'The server ended as soon as it was started. The log has what it wrote.'
-const KEEPS_CRASHING = 'The server has crashed 5 times within 3 minutes and is not started again.'
+const KEEPS_CRASHING = 'The server has crashed again and again within 3 minutes and is not started any more.'
+const CRASHED = 'The server has ended unexpectedly and is started again.'
 
 const BROKEN_PIPE: ReadonlySet<number> = new Set([
   ErrorCodes.MessageWriteError,
@@ -52,15 +60,33 @@ export interface Listener {
   missing(sentence: string): void
   /** The server could not be started, or keeps crashing; a sentence for the user. */
   failed(sentence: string): void
+  /** The server has crashed and is started again soon; a sentence for the user. */
+  crashed(sentence: string): void
+  /** The server has something to say to the user. */
+  message(type: MessageType, text: string): void
+  /** Commands of the server that VS Code has a better place for; false for all others. */
+  takesCommand(command: string, argument: unknown): boolean
+}
+
+/** Something that runs in the server and speaks while it does. */
+export interface Stream {
+  heard(text: string): void
+  readonly cancel: vscode.CancellationToken
 }
 
 export class Server {
   private client: LanguageClient | undefined
   private queue: Promise<void> = Promise.resolve()
+  private found: Found | undefined
+  private startsAgain: NodeJS.Timeout | undefined
+  private nStreams = 0
   private readonly stderr: string[] = []
+  private readonly backOff = new BackOff()
 
+  /** ownEnvironment: the folder of the environment that is made when the user asks for it. */
   constructor(
     private readonly log: vscode.LogOutputChannel,
+    private readonly ownEnvironment: string,
     private readonly listener: Listener,
   ) {}
 
@@ -68,21 +94,52 @@ export class Server {
     return this.client?.state === State.Running
   }
 
+  /** The program that was started last. */
+  get program(): Found | undefined {
+    return this.found
+  }
+
   /** Start the server, or start it anew; one start or stop at a time. */
   restart(): Promise<void> {
-    return this.enqueue(async () => {
-      await this.end()
-      this.begin()
-    })
+    this.backOff.reset()
+    return this.again()
   }
 
   stop(): Promise<void> {
+    clearTimeout(this.startsAgain)
     return this.enqueue(() => this.end())
   }
+
+  // -- what the server is asked ----------------------------------------------------------------------------
 
   /** The trace of the last completion; null when there was none. */
   lastCompletion(): Promise<LastCompletion | null> {
     return this.started().sendRequest<LastCompletion | null>('kruk/lastCompletion')
+  }
+
+  /** Answer the last turn of a conversation. */
+  chat(params: object, stream: Stream): Promise<unknown> {
+    return this.streamed(stream, (client, token) => {
+      return client.sendRequest('kruk/chat', { ...params, workDoneToken: token }, stream.cancel)
+    })
+  }
+
+  /** Run a command that speaks, such as `kruk.explain`. */
+  streamedCommand(command: string, argument: object, stream: Stream): Promise<unknown> {
+    return this.streamed(stream, (client, token) => {
+      const params = { command, arguments: [argument], workDoneToken: token }
+      return client.sendRequest(ExecuteCommandRequest.type, params, stream.cancel)
+    })
+  }
+
+  async countTokens(text: string): Promise<number> {
+    return (await this.started().sendRequest<{ tokens: number }>('kruk/countTokens', { text })).tokens
+  }
+
+  /** Have the server read the settings again, and try again what went wrong with them. */
+  async sendSettings(): Promise<void> {
+    const settings = { [SECTION]: this.section() }
+    await this.client?.sendNotification(DidChangeConfigurationNotification.type, { settings })
   }
 
   /** Tell the server where the cursor rests: somebody may soon type there. */
@@ -105,9 +162,36 @@ export class Server {
     return this.started().code2ProtocolConverter.asDiagnosticsSync(diagnostics)
   }
 
+  private async streamed<T>(
+    stream: Stream,
+    ask: (client: LanguageClient, token: string) => Promise<T>,
+  ): Promise<T> {
+    const client = this.started()
+    this.nStreams += 1
+    const token = `kruk-vscode-${this.nStreams}`
+    const hearing = client.onProgress(WorkDoneProgress.type, token, (value) => {
+      if (value.kind === 'report' && value.message !== undefined) stream.heard(value.message)
+    })
+    try {
+      return await ask(client, token)
+    } finally {
+      hearing.dispose()
+    }
+  }
+
   private started(): LanguageClient {
     if (this.client === undefined) throw new Error('The server is not running.')
     return this.client
+  }
+
+  // -- its life --------------------------------------------------------------------------------------------
+
+  private again(): Promise<void> {
+    clearTimeout(this.startsAgain)
+    return this.enqueue(async () => {
+      await this.end()
+      await this.begin()
+    })
   }
 
   private enqueue(step: () => Promise<void>): Promise<void> {
@@ -115,20 +199,32 @@ export class Server {
     return this.queue
   }
 
-  private begin(): void {
-    const found = serverCommand(vscode.workspace.getConfiguration(SECTION).get('server.command'), host())
+  private async begin(): Promise<void> {
+    const setting: unknown = vscode.workspace.getConfiguration(SECTION).get('server.command')
+    const isSet = Array.isArray(setting) && setting.length > 0
+    const python = isSet ? undefined : await activePython()
+    const found = serverCommand(setting, host(programsOf(python), [programs(this.ownEnvironment)]))
     if ('missing' in found) {
       this.log.warn(found.missing)
       this.listener.status({ state: 'error', message: found.missing })
       this.listener.missing(found.missing)
       return
     }
+    this.found = found
     this.log.info(`Starting ${[found.command, ...found.args].join(' ')}`)
     this.stderr.length = 0
     const client = new QuietClient(SECTION, 'Kruk', executable(found), this.options())
     client.clientOptions.errorHandler = this.errorHandler(client)
     this.client = client
-    client.onNotification('kruk/didChangeStatus', (sent: unknown) => this.tell(client, sent))
+    const startedAt = performance.now()
+    let wasReady = false
+    client.onNotification('kruk/didChangeStatus', (sent: unknown) => {
+      const status = this.tell(client, sent)
+      if (wasReady || status?.state !== 'ready') return
+      wasReady = true
+      this.log.info(`The model is ready ${Math.round(performance.now() - startedAt)} ms after the server's start`)
+    })
+    client.onNotification(ShowMessageNotification.type, ({ type, message }) => this.listener.message(type, message))
     client.onDidChangeState(({ newState }) => {
       if (this.client !== client) return
       if (newState === State.Starting) this.listener.status(STARTING)
@@ -136,7 +232,10 @@ export class Server {
       else this.listener.status(STOPPED)
     })
     // Not awaited: a server that never answers could not be restarted.
-    client.start().catch((error: unknown) => this.giveUp(client, whyNotStarted(error)))
+    client
+      .start()
+      .then(() => this.log.info(`The server answered ${Math.round(performance.now() - startedAt)} ms after its start`))
+      .catch((error: unknown) => this.giveUp(client, whyNotStarted(error)))
   }
 
   private async end(): Promise<void> {
@@ -153,23 +252,31 @@ export class Server {
     }
   }
 
-  /** The default restarts with their limits; none where a restart would only fail again. */
+  /** Start again what has been running, each time a little later; nothing where it would only fail again. */
   private errorHandler(client: LanguageClient): ErrorHandler {
     const byDefault = client.createDefaultErrorHandler()
     return {
       error: (error, message, count) => byDefault.error(error, message, count),
-      closed: async () => {
+      closed: () => {
         this.logLastLines()
         // Only a server that has been running may do better the next time. (One that ends at once is noticed
         // here or by `start`, whichever comes first.)
-        const mayRestart = this.client === client && client.state === State.Running
-        const decision = mayRestart ? await byDefault.closed() : { action: CloseAction.DoNotRestart }
-        if (decision.action === CloseAction.DoNotRestart) {
-          this.giveUp(client, mayRestart ? KEEPS_CRASHING : ENDED_AT_ONCE)
-        }
-        return { ...decision, handled: true }
+        const hasRun = this.client === client && client.state === State.Running
+        const delayMs = hasRun ? this.backOff.crashed() : undefined
+        if (delayMs === undefined) this.giveUp(client, hasRun ? KEEPS_CRASHING : ENDED_AT_ONCE)
+        else this.startLater(client, delayMs)
+        return { action: CloseAction.DoNotRestart, handled: true }
       },
     }
+  }
+
+  private startLater(client: LanguageClient, delayMs: number): void {
+    this.client = undefined
+    client.serverProcess?.kill()
+    this.log.warn(`${CRASHED} In ${delayMs} ms.`)
+    this.listener.status({ state: 'loading', message: CRASHED })
+    this.listener.crashed(CRASHED)
+    this.startsAgain = setTimeout(() => void this.again(), delayMs)
   }
 
   /** What the server logs comes as messages too, so its stderr matters only when it has crashed. */
@@ -199,9 +306,10 @@ export class Server {
     }
   }
 
-  private tell(client: LanguageClient, sent: unknown): void {
+  private tell(client: LanguageClient, sent: unknown): Status | undefined {
     const status = readStatus(sent)
     if (status !== undefined && this.client === client) this.listener.status(status)
+    return status
   }
 
   private options(): LanguageClientOptions {
@@ -224,11 +332,10 @@ export class Server {
       initializationOptions: () => this.section(),
       synchronize: { configurationSection: SECTION },
       middleware: {
+        executeCommand: (command, args: unknown[], next) =>
+          this.listener.takesCommand(command, args[0]) ? undefined : next(command, args),
         workspace: {
-          didChangeConfiguration: async () => {
-            const settings = { [SECTION]: this.section() }
-            await this.client?.sendNotification(DidChangeConfigurationNotification.type, { settings })
-          },
+          didChangeConfiguration: () => this.sendSettings(),
           configuration: async (params, token, next) => {
             const answers = await next(params, token)
             if (!Array.isArray(answers)) return answers
@@ -257,12 +364,14 @@ function executable(found: Found): Executable {
   return { command: found.command, args: [...found.args], options: { cwd: homedir(), shell: found.shell } }
 }
 
-function host(): Host {
+function host(before: readonly string[], after: readonly string[]): Host {
   return {
     platform: process.platform,
     home: homedir(),
     path: process.env['PATH'] ?? '',
     pathExt: process.env['PATHEXT'] ?? '.COM;.EXE;.BAT;.CMD',
+    before,
+    after,
     isExecutable(file) {
       try {
         accessSync(file, constants.X_OK)
