@@ -101,15 +101,174 @@ const commands = {
     await page.locator('.notification-toast .monaco-button', { hasText: name }).click()
   },
 
-  /** Wait for a heading in a page shown by an extension, such as a preview of Markdown. */
-  async heading({ text }) {
-    const shown = page.frameLocator('iframe.webview').frameLocator('iframe').getByRole('heading', { name: text })
-    await shown.waitFor()
+  /** Run a command by its title, as from the palette. */
+  async run({ title }) {
+    await page.keyboard.press('F1')
+    await page.locator('.quick-input-widget input.input').fill(`>${title}`)
+    await page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click()
+  },
+
+  /** Choose an entry of the list that is open. */
+  async pick({ text }) {
+    await page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().click()
+  },
+
+  /** The entries of the list that is open. */
+  async picks() {
+    await page.locator('.quick-input-list .monaco-list-row').first().waitFor()
+    return page.locator('.quick-input-list .monaco-list-row').allInnerTexts()
+  },
+
+  /** Click a text in the workbench. */
+  async click({ text, role }) {
+    const found = role ? page.getByRole(role, { name: text }) : page.getByText(text, { exact: true })
+    await found.first().click()
+  },
+
+  /** Choose from Kruk's entries in the editor's own menu, which opens at the cursor. */
+  async contextMenu({ entry }) {
+    await page.keyboard.press('Shift+F10')
+    const item = (text) => page.locator('.context-view .action-menu-item, .monaco-menu .action-menu-item', { hasText: text })
+    await item('Kruk').first().hover()
+    await item('Kruk').first().click()
+    await item(entry).last().click()
+  },
+
+  /** Choose from the light bulb's menu. */
+  async codeAction({ title }) {
+    await page.keyboard.press('Control+.')
+    const rows = page.locator('.action-widget .monaco-list-row')
+    await rows.filter({ hasText: title }).first().waitFor()
+    await rows.filter({ hasText: title }).first().click()
+  },
+
+  /** Wait for a text in the editor, such as the message of a problem in a tooltip or a line. */
+  async problems({ n }) {
+    const label = page.locator('.statusbar-item[id="status.problems"]')
+    await until(async () => Number((await label.innerText()).trim().split(/\s+/)[0]) >= n, 'problems')
+  },
+
+  /** Write a question into the chat and send it. */
+  async askChat({ text }) {
+    const chat = await chatFrame()
+    await chat.locator('#question').click()
+    for (const character of text) await page.keyboard.press(character, { delay: 10 })
+    await page.keyboard.press('Enter')
+    await until(async () => (await chat.locator('article.assistant').count()) > 0, 'an answer to begin')
+  },
+
+  /** The turns in the chat, once none is being said any more. */
+  async chatTurns({ n }) {
+    const chat = await chatFrame()
+    const turns = chat.locator('article')
+    const isDone = async () =>
+      (await turns.count()) >= n && (await chat.locator('#turns').getAttribute('aria-busy')) === 'false'
+    await until(isDone, `${n} turns`)
+    return turns.evaluateAll((articles) =>
+      articles.map((article) => ({
+        who: article.getAttribute('aria-label'),
+        text: article.querySelector('.body').innerText,
+        code: [...article.querySelectorAll('pre')].map((pre) => pre.textContent),
+        failure: article.querySelector('.failure')?.innerText ?? '',
+        elements: [...new Set([...article.querySelectorAll('.body *')].map((found) => found.localName))],
+      })),
+    )
+  },
+
+  /** Press a button of the last code block in the chat; returns what the chat says to it. */
+  async chatCode({ button }) {
+    const chat = await chatFrame()
+    const said = chat.locator('#said')
+    await said.evaluate((found) => (found.textContent = ''))
+    await chat.locator('article.assistant figure').last().getByText(button, { exact: true }).click()
+    await until(async () => (await said.innerText()) !== '', 'the chat to say what it did')
+    return said.innerText()
+  },
+
+  /** Whether the steps of the walkthrough are done, by their titles. */
+  async steps() {
+    await page.locator('.getting-started-step').first().waitFor()
+    return page.locator('.getting-started-step').evaluateAll((steps) =>
+      Object.fromEntries(
+        steps.map((step) => [
+          step.querySelector('.step-title').innerText.trim(),
+          step.querySelector('.codicon-getting-started-step-checked') !== null,
+        ]),
+      ),
+    )
+  },
+
+  async openStep({ title }) {
+    await page.locator('.getting-started-step', { hasText: title }).locator('.step-title').click()
+  },
+
+  /** Press a button of the step that is open. */
+  async stepButton({ name }) {
+    await page.locator('.getting-started-step.expanded .monaco-button', { hasText: name }).click()
+  },
+
+  /** Wait for a text in the editor. */
+  async untilEditor({ text }) {
+    const shown = async () => (await page.locator('.editor-instance .view-lines').first().innerText()).replace(/\u00a0/g, ' ')
+    await until(async () => (await shown()).includes(text), text)
+  },
+
+  /** Wait until the tooltip of the status bar item holds a text. */
+  async tooltip({ part }) {
+    await until(async () => {
+      await page.mouse.move(300, 300)
+      await page.locator(`${STATUS} a`).hover()
+      await page.waitForTimeout(700)
+      return (await page.locator('.monaco-hover').allInnerTexts()).join('').includes(part)
+    }, part)
+    await page.mouse.move(300, 300)
+  },
+
+  /** Put the cursor somewhere, counted from 1. */
+  async goTo({ line, column }) {
+    await page.keyboard.press('Control+g')
+    await page.locator('.quick-input-widget input.input').fill(`:${line}:${column}`)
+    await page.keyboard.press('Enter')
+  },
+
+  /** Bring the tab of a file to the front. */
+  async tab({ name }) {
+    await page.locator('.tab', { hasText: name }).first().click()
+    await page.locator('.editor-instance .view-lines').first().waitFor()
+  },
+
+  /** VS Code's own figure for the extension's activation, in milliseconds. */
+  async activation({ name }) {
+    await commands.run({ title: 'Developer: Show Running Extensions' })
+    const row = page.locator('.runtime-extensions-editor .extension', { hasText: name }).first()
+    await row.locator('.activation-time').waitFor()
+    return row.locator('.activation-time').innerText()
   },
 
   async screenshot({ file }) {
     await page.screenshot({ path: file })
   },
+}
+
+/** Look again and again until `look` gives true. */
+async function until(look, what) {
+  const end = Date.now() + WAIT_MS
+  while (!(await look().catch(() => false))) {
+    if (Date.now() > end) throw new Error(`not within ${WAIT_MS} ms: ${what}`)
+    await page.waitForTimeout(100)
+  }
+}
+
+/** The chat's page, two frames deep among those of other views. */
+async function chatFrame() {
+  let found
+  await until(async () => {
+    for (const frame of page.frames()) {
+      if ((await frame.locator('#question').count().catch(() => 0)) > 0) found = frame
+    }
+    return found !== undefined && !found.isDetached()
+  }, 'the chat')
+  return found
 }
 
 /** Runs in the page: the ghost text behind the cursor, and the lines of it below. */
