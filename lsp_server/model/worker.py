@@ -38,7 +38,7 @@ State: TypeAlias = Literal["loading", "ready", "busy", "off", "error"]
 
 @dataclass(frozen=True)
 class Status:
-    """What the model is doing. `percent` only while it loads. `missing_model`: the one that has to be pulled first."""
+    """What the model is doing. `percent` only while it loads; `missing_model` has to be pulled first."""
 
     state: State
     message: str = ""

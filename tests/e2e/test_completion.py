@@ -331,7 +331,8 @@ async def test_what_the_model_is_not_sure_of_is_kept_back_unless_asked_for_by_ha
 
 
 async def test_who_asks_by_hand_for_another_suggestion_gets_the_second_best_too(start):
-    editor = await start({"knows": [ADD], "wavers": ADD.replace("return a + b", "raise ValueError")})
+    second = ADD.replace("return a + b", "raise ValueError")
+    editor = await start({"knows": [ADD, second], "wavers": second})
     await editor.ready()
     editor.open(HOLE.replace("├", ""))
     assert len((await editor.ask(1, 4, invoked=False)).items) == 1
