@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.workbench import Window, saved, workbench
+from tests.editors.workbench import Window, package_probe, saved, workbench, written
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(240)]
+
+SERVER = {"kruk.server.command": [sys.executable, "-m", "lsp_server", "serve"]}
 
 BEFORE = """\
 import math
@@ -31,7 +33,7 @@ def window(
 ) -> Iterator[Window]:
     """A workbench in which the extension runs this checkout's server with a real model."""
     settings = {
-        "kruk.server.command": [sys.executable, "-m", "lsp_server", "serve"],
+        **SERVER,
         "kruk.model": str(default_model),
     }
     with workbench(code_server, vsix, tmp_path_factory.mktemp("workbench"), settings) as opened:
@@ -102,6 +104,20 @@ def test_a_server_that_is_missing_or_ends_at_once_is_said_once_with_help(
         ]
 
 
+def test_other_extensions_can_ask_the_model(
+    code_server: Mapping[str, Path], vsix: Path, default_model: Path, tmp_path: Path
+) -> None:
+    settings = SERVER | {"kruk.model": str(default_model), "chat.disableAIFeatures": False}
+    both = [vsix, package_probe(code_server, tmp_path)]
+    with workbench(code_server, both, tmp_path / "workbench", settings) as window, window.pictured(tmp_path):
+        window.open("asked.py", BEFORE)
+        window.status("^Kruk: ready$")
+        window.ask("run", title="Probe: Ask")
+        told = json.loads(written(window.workspace / "told.json"))
+        assert told["name"].startswith("Kruk: ") and 3 < told["tokens"] < 12
+        assert "hello" in told["text"].lower()
+
+
 def test_a_workspace_that_is_not_trusted_chooses_no_model(
     code_server: Mapping[str, Path], vsix: Path, default_model: Path, tmp_path: Path
 ) -> None:
@@ -110,7 +126,7 @@ def test_a_workspace_that_is_not_trusted_chooses_no_model(
         "security.workspace.trust.startupPrompt": "never",
         "security.workspace.trust.banner": "never",
         "security.workspace.trust.untrustedFiles": "open",
-        "kruk.server.command": [sys.executable, "-m", "lsp_server", "serve"],
+        **SERVER,
         "kruk.model": str(default_model),
     }
     with workbench(code_server, vsix, tmp_path / "workbench", settings) as window, window.pictured(tmp_path):

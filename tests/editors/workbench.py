@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,16 @@ class Window:
         self.ask("screenshot", file=str(picture))
 
 
+def package_probe(parts: Mapping[str, Path], folder: Path) -> Path:
+    """Pack the extension of the tests that asks Kruk's model."""
+    copy = folder / "probe"
+    shutil.copytree(Path(__file__).with_name("vscode_probe"), copy)
+    vsce = parts["node_modules"] / "@vscode" / "vsce" / "vsce"
+    options = ["--no-dependencies", "--allow-missing-repository", "--skip-license", "--out", "probe.vsix"]
+    subprocess.run(["node", str(vsce), "package", *options], cwd=copy, capture_output=True, timeout=60, check=True)
+    return copy / "probe.vsix"
+
+
 def package(parts: Mapping[str, Path], folder: Path) -> Path:
     """Build the extension in a copy, so that the checkout stays as it is."""
     copy = folder / "vscode"
@@ -133,7 +143,7 @@ def package(parts: Mapping[str, Path], folder: Path) -> Path:
 @contextmanager
 def workbench(
     parts: Mapping[str, Path],
-    vsix: Path,
+    vsix: Path | Sequence[Path],
     folder: Path,
     settings: Mapping[str, Any],
     environment: Mapping[str, str] = {},  # never changed
@@ -148,7 +158,9 @@ def workbench(
     ]  # fmt: skip
     own = {"PYTHONPATH": str(ROOT), "KRUK_HOME": str(folder / "kruk")}
     environment = {**os.environ, **own, **environment}
-    installing = [*code_server, "--install-extension", str(vsix)]
+    installing = [*code_server]
+    for file in [vsix] if isinstance(vsix, Path) else vsix:
+        installing += ["--install-extension", str(file)]
     installed = subprocess.run(installing, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert installed.returncode == 0, installed.stdout + installed.stderr
 
@@ -201,6 +213,14 @@ def listening(server: subprocess.Popen[Any], log: Path, seconds: float = 30) -> 
             return found[1]
         time.sleep(0.1)
     raise AssertionError(f"code-server did not start:\n{log.read_text(errors='replace')}")
+
+
+def written(file: Path, seconds: float = 60) -> str:
+    """Return the text of a file once there is one."""
+    until = time.monotonic() + seconds
+    while not (file.exists() and file.stat().st_size) and time.monotonic() < until:
+        time.sleep(0.1)
+    return file.read_text(encoding="utf-8")
 
 
 def saved(file: Path, expected: str, seconds: float = 10) -> str:

@@ -42,8 +42,8 @@ export function activate(context: vscode.ExtensionContext): void {
       const isOther = status.model !== bar.status.model || status.state === 'error' || bar.status.state === 'error'
       bar.show(status)
       if (isOther) changed.fire()
-      void setContext('kruk.isRunning', running.running)
-      if (status.state === 'ready') void setContext('kruk.isReady', true)
+      setContext('kruk.isRunning', running.running)
+      if (status.state === 'ready') setContext('kruk.isReady', true)
       if (status.missingModel !== undefined && status.missingModel !== offered) {
         offered = status.missingModel
         void offerHelp(`The model ${offered} is not on this machine.`, [DOWNLOAD, CHOOSE], vscode.window.showWarningMessage)
@@ -66,7 +66,7 @@ export function activate(context: vscode.ExtensionContext): void {
     },
     takesCommand(id, argument) {
       if (id === 'kruk.explain') void chat.explain((argument ?? {}) as object)
-      else if (id === 'kruk.newChat') void chat.newConversation('@selection')
+      else if (id === 'kruk.newChat') void vscode.commands.executeCommand('kruk.startChat')
       else return false
       return true
     },
@@ -210,8 +210,13 @@ function place(): Place {
   return { language: document.languageId, isDisabled: disabled.includes(document.languageId) }
 }
 
-function setContext(name: string, value: boolean): Thenable<unknown> {
-  return vscode.commands.executeCommand('setContext', name, value)
+const contexts = new Map<string, boolean>()
+
+/** Tell menus and the walkthrough; only what is new, because states come with every key stroke. */
+function setContext(name: string, value: boolean): void {
+  if (contexts.get(name) === value) return
+  contexts.set(name, value)
+  void vscode.commands.executeCommand('setContext', name, value)
 }
 
 /** Show a message with a button for each entry. */

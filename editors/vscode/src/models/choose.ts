@@ -96,7 +96,8 @@ async function pickFile(): Promise<string | undefined> {
 }
 
 function kruk(program: Found | undefined, args: readonly string[]): Found {
-  const found = program === undefined ? undefined : withArguments(program, args)
+  if (program === undefined) throw new Error('There is no server to ask for models. Install or start it first.')
+  const found = withArguments(program, args)
   if (found === undefined) {
     throw new Error('Models can be listed and downloaded when `kruk serve` is the program that starts the server.')
   }
