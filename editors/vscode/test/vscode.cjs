@@ -1,6 +1,6 @@
 // Stands in for the `vscode` module: what the tests look at is recorded, every other name is an empty class.
 
-const recorded = { commands: new Map(), messages: [], items: [], settings: {}, log: [], providers: new Map() }
+const recorded = { commands: new Map(), messages: [], items: [], settings: {}, log: [], providers: new Map(), extensions: new Map() }
 
 class Disposable {
   dispose() {}
@@ -46,7 +46,7 @@ const known = {
       return new Disposable()
     },
   },
-  extensions: { getExtension: () => undefined },
+  extensions: { getExtension: (id) => recorded.extensions.get(id) },
   StatusBarAlignment: { Left: 1, Right: 2 },
   ThemeColor: class {
     constructor(id) {
@@ -81,7 +81,9 @@ const known = {
     }),
     onDidChangeConfiguration: () => new Disposable(),
     onDidGrantWorkspaceTrust: () => new Disposable(),
-    isTrusted: true,
+    get isTrusted() {
+      return recorded.isTrusted ?? true
+    },
   },
 }
 
