@@ -142,11 +142,7 @@ def test_the_server_is_installed_into_an_environment_of_its_own(
 ) -> None:
     """From nothing to a server that answers; the wheel stands for Kruk's own, whose llama.cpp takes ten minutes."""
     settings = {"kruk.server.package": str(wheel(tmp_path)), "kruk.model": str(default_model)}
-    environment = {"PATH": "/usr/bin:/bin"}
-    with (
-        workbench(code_server, vsix, tmp_path / "workbench", settings, environment) as window,
-        window.pictured(tmp_path),
-    ):
+    with workbench(code_server, vsix, tmp_path / "workbench", settings) as window, window.pictured(tmp_path):
         window.open("new.py", BEFORE)
         window.status("^Kruk: error$")
         window.ask("run", title="Kruk: Install Server")

@@ -61,21 +61,27 @@ def clean(
 
     It was at its end, so that what is left of it, the check of the hash, needs no network.
     """
-    programs, models = tmp_path / "bin", tmp_path / "kruk" / "models"
-    for folder in (programs, models):
+    home, programs, models = tmp_path / "home", tmp_path / "bin", tmp_path / "kruk" / "models"
+    for folder in (home, programs, models):
         folder.mkdir(parents=True)
+    (home / ".profile").write_text(f'PATH="{programs}:$PATH"\n')  # VS Code asks the login shell for the PATH
     program = programs / "kruk"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lsp_server "$@"\n')
     program.chmod(0o755)
     place(default_model, models / f"{registry.find(DEFAULT_MODEL)[1].file}.part")
     place(small_model, models / registry.find(SMALL)[1].file)
-    environment = {"KRUK_HOME": str(tmp_path / "kruk"), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    with workbench(code_server, vsix, tmp_path / "workbench", {}, environment) as window, window.pictured(tmp_path):
+    environment = {"KRUK_HOME": str(tmp_path / "kruk"), "HOME": str(home), "SHELL": "/bin/bash"}
+    with workbench(code_server, vsix, tmp_path / "workbench", {}, environment) as window:
         yield window
 
 
-def test_the_first_hour(clean: Window) -> None:
-    window = clean
+def test_the_first_hour(clean: Window, tmp_path: Path) -> None:
+    with clean.pictured(tmp_path):
+        tell_the_story(clean)
+
+
+def tell_the_story(window: Window) -> None:
+    """One thing after the other, as a person would do them."""
     shapes = window.open("shapes.py", SHAPES)
     (window.workspace / "total.ts").write_text(TOTAL)
 

@@ -80,7 +80,7 @@ const commands = {
   /** Click the status bar item and choose an entry of its menu. */
   async choose({ entry }) {
     await page.locator(`${STATUS} a`).click()
-    await page.locator('.quick-input-list .monaco-list-row', { hasText: entry }).click()
+    await commands.pick({ text: entry })
   },
 
   /** The texts of the notifications that contain `part`, with their buttons; waits for the first. */
