@@ -113,24 +113,11 @@ const commands = {
     await page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().click()
   },
 
-  /** The entries of the list that is open. */
-  async picks() {
-    await page.locator('.quick-input-list .monaco-list-row').first().waitFor()
-    return page.locator('.quick-input-list .monaco-list-row').allInnerTexts()
-  },
-
-  /** Click a text in the workbench. */
-  async click({ text, role }) {
-    const found = role ? page.getByRole(role, { name: text }) : page.getByText(text, { exact: true })
-    await found.first().click()
-  },
-
   /** Choose from Kruk's entries in the editor's own menu, which opens at the cursor. */
   async contextMenu({ entry }) {
     await page.keyboard.press('Shift+F10')
-    const item = (text) => page.locator('.context-view .action-menu-item, .monaco-menu .action-menu-item', { hasText: text })
+    const item = (text) => page.locator('.monaco-menu .action-menu-item', { hasText: text })
     await item('Kruk').first().hover()
-    await item('Kruk').first().click()
     await item(entry).last().click()
   },
 
@@ -142,7 +129,7 @@ const commands = {
     await rows.filter({ hasText: title }).first().click()
   },
 
-  /** Wait for a text in the editor, such as the message of a problem in a tooltip or a line. */
+  /** Wait until the status bar counts so many errors. */
   async problems({ n }) {
     const label = page.locator('.statusbar-item[id="status.problems"]')
     await until(async () => Number((await label.innerText()).trim().split(/\s+/)[0]) >= n, 'problems')
@@ -192,14 +179,15 @@ const commands = {
       Object.fromEntries(
         steps.map((step) => [
           step.querySelector('.step-title').innerText.trim(),
-          step.querySelector('.codicon-getting-started-step-checked') !== null,
+          step.querySelector('[role="checkbox"]').getAttribute('aria-checked') === 'true',
         ]),
       ),
     )
   },
 
   async openStep({ title }) {
-    await page.locator('.getting-started-step', { hasText: title }).locator('.step-title').click()
+    const step = page.locator('.getting-started-step', { hasText: title })
+    if ((await step.getAttribute('aria-expanded')) !== 'true') await step.locator('.step-title').click()
   },
 
   /** Press a button of the step that is open. */
@@ -243,6 +231,18 @@ const commands = {
     const row = page.locator('.runtime-extensions-editor .extension', { hasText: name }).first()
     await row.locator('.activation-time').waitFor()
     return row.locator('.activation-time').innerText()
+  },
+
+  /** A picture without messages in front, once everything has been drawn. */
+  async picture({ file }) {
+    const toasts = page.locator('.notification-toast')
+    for (let n = await toasts.count(); n > 0; n--) {
+      await toasts.first().hover()
+      await toasts.first().locator('.codicon-notifications-clear').click()
+    }
+    await page.mouse.move(640, 5)
+    await page.waitForTimeout(1000)
+    await page.screenshot({ path: file })
   },
 
   async screenshot({ file }) {

@@ -100,7 +100,7 @@ class Window:
         """Take a picture for the README, if KRUK_PICTURES names a folder for them."""
         if folder := os.environ.get("KRUK_PICTURES"):
             Path(folder).mkdir(parents=True, exist_ok=True)
-            self.ask("screenshot", file=str(Path(folder) / f"{name}.png"))
+            self.ask("picture", file=str(Path(folder).absolute() / f"{name}.png"))
 
     @contextmanager
     def pictured(self, folder: Path) -> Iterator[None]:
@@ -215,12 +215,13 @@ def listening(server: subprocess.Popen[Any], log: Path, seconds: float = 30) -> 
     raise AssertionError(f"code-server did not start:\n{log.read_text(errors='replace')}")
 
 
-def written(file: Path, seconds: float = 60) -> str:
-    """Return the text of a file once there is one."""
+def written(file: Path, part: str = "", seconds: float = 60) -> str:
+    """Return the text of a file once it has one, with this in it."""
     until = time.monotonic() + seconds
-    while not (file.exists() and file.stat().st_size) and time.monotonic() < until:
+    while not (file.exists() and (text := file.read_text(encoding="utf-8")) and part in text):
+        assert time.monotonic() < until, f"{part!r} is not in {file}"
         time.sleep(0.1)
-    return file.read_text(encoding="utf-8")
+    return text
 
 
 def saved(file: Path, expected: str, seconds: float = 10) -> str:
