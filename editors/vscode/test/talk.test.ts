@@ -94,6 +94,20 @@ test('an explanation can be asked about: the code is in the conversation', async
   assert.equal(conversations.current.turns[1]?.text, 'It adds.')
 })
 
+test('an explanation stops the answer before it', async () => {
+  const { conversations, server, talk } = begin()
+  const before = talk.ask('Why?')
+  const done = talk.explain({ uri: 'file:///a.py' })
+  await before
+  await new Promise(setImmediate)
+  server.end({ text: 'It adds.', name: '', code: 'x', language: '' })
+  await done
+  assert.deepEqual(conversations.all.map((it) => it.turns[1]), [
+    { role: 'assistant', text: 'It adds.' },
+    { role: 'assistant', text: '', failure: 'Stopped.' },
+  ])
+})
+
 test('a reason why there is no explanation is told', async () => {
   const { conversations, server, talk } = begin()
   const done = talk.explain({})

@@ -50,7 +50,10 @@ export class Talk {
 
   /** Explain some code, in a conversation of its own: whoever asks further has the code in it. */
   async explain(argument: object): Promise<void> {
-    if (this.isBusy) this.stop()
+    if (this.running !== undefined) {
+      this.stop()
+      await this.running.answer.catch(() => undefined)
+    }
     const { id } = this.conversations.begin()
     const question: Turn = { role: 'user', text: 'Explain this code.' }
     const result = await this.say(id, [question], (voice) => this.speaker.explain(argument, voice))

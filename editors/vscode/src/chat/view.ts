@@ -3,7 +3,7 @@
 import * as vscode from 'vscode'
 
 import { SELECTOR, type Server } from '../server/server'
-import { type Conversation, Conversations, titleOf } from './conversations'
+import { type Conversation, Conversations, titleOf, type Turn } from './conversations'
 import { type CodeUse, readMessage, type ToPage } from './messages'
 import { page } from './page'
 import { type Asked, type Speaker, Talk, type Voice } from './talk'
@@ -19,6 +19,7 @@ export class ChatView implements vscode.WebviewViewProvider {
   private view: vscode.WebviewView | undefined
   private isLoaded = false
   private unsent: ToPage[] = []
+  private shown: readonly Turn[] = []
   private readonly conversations: Conversations
   private readonly talk: Talk
 
@@ -61,7 +62,7 @@ export class ChatView implements vscode.WebviewViewProvider {
 
   async explain(argument: object): Promise<void> {
     await vscode.commands.executeCommand(`${VIEW}.focus`, { preserveFocus: true })
-    await this.talk.explain(argument)
+    await this.telling(() => this.talk.explain(argument))
   }
 
   stop(): void {
@@ -106,13 +107,14 @@ export class ChatView implements vscode.WebviewViewProvider {
     void vscode.commands.executeCommand('setContext', BUSY_CONTEXT, isBusy)
     const { turns } = this.conversations.current
     const turn = turns.at(-1)
-    // With the first piece the question is new on the screen, too.
-    if (turn === undefined || turn.text === '' || !isBusy) this.showAll(isBusy)
+    const isNew = turns.length !== this.shown.length || turns.slice(0, -1).some((it, n) => it !== this.shown[n])
+    if (turn === undefined || isNew) this.showAll(isBusy)
     else this.post({ type: 'turn', turn, isBusy }, false)
   }
 
   private showAll(isBusy = this.talk.isBusy): void {
-    this.post({ type: 'show', turns: this.conversations.current.turns, isBusy }, false)
+    this.shown = this.conversations.current.turns
+    this.post({ type: 'show', turns: this.shown, isBusy }, false)
   }
 
   /** Say something to the page. isKept: what cannot be said yet is said when it has been loaded. */
@@ -123,24 +125,31 @@ export class ChatView implements vscode.WebviewViewProvider {
 
   private async receive(sent: unknown): Promise<void> {
     const message = readMessage(sent)
-    try {
-      switch (message?.type) {
-        case 'loaded':
-          this.isLoaded = true
-          this.showAll()
-          this.unsent.splice(0).forEach((kept) => this.post(kept))
-          break
-        case 'ask':
-          await this.talk.ask(message.text)
-          break
-        case 'stop':
-          this.talk.stop()
-          break
-        case 'copy':
-        case 'insert':
-        case 'apply':
+    switch (message?.type) {
+      case 'loaded':
+        this.isLoaded = true
+        this.showAll()
+        this.unsent.splice(0).forEach((kept) => this.post(kept))
+        break
+      case 'ask':
+        await this.telling(() => this.talk.ask(message.text))
+        break
+      case 'stop':
+        this.talk.stop()
+        break
+      case 'copy':
+      case 'insert':
+      case 'apply':
+        await this.telling(async () => {
           this.post({ type: 'tell', text: await this.use(message.type, message.code) })
-      }
+        })
+    }
+  }
+
+  /** Do something; what goes wrong is told in the chat. */
+  private async telling(action: () => Promise<void>): Promise<void> {
+    try {
+      await action()
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
       this.log.warn(`Chat: ${text}`)
