@@ -2,7 +2,6 @@
 
 import { performance } from 'node:perf_hooks'
 import * as vscode from 'vscode'
-import { MessageType } from 'vscode-languageclient/node'
 
 import { ACTIONS, commandOf, here, instruction, problems } from './actions'
 import { ChatView, VIEW } from './chat/view'
@@ -52,17 +51,13 @@ export function activate(context: vscode.ExtensionContext): void {
     missing: (sentence) => void offerHelp(sentence, [GET_STARTED, OPEN_SETTINGS]),
     failed: (sentence) => void offerHelp(sentence, [SHOW_LOG, OPEN_SETTINGS, GET_STARTED]),
     crashed: (sentence) => void offerHelp(sentence, [SHOW_LOG], vscode.window.showWarningMessage),
-    message(type, text) {
+    message(severity, text) {
       log.info(text)
       // Said already, with something to press.
       if (bar.status.missingModel !== undefined && text === `Kruk: ${bar.status.message}`) return
-      const show =
-        type === MessageType.Error
-          ? vscode.window.showErrorMessage
-          : type === MessageType.Warning
-            ? vscode.window.showWarningMessage
-            : vscode.window.showInformationMessage
-      void show(text)
+      if (severity === 'error') void vscode.window.showErrorMessage(text)
+      else if (severity === 'warning') void vscode.window.showWarningMessage(text)
+      else void vscode.window.showInformationMessage(text)
     },
     takesCommand(id, argument) {
       if (id === 'kruk.explain') void chat.explain((argument ?? {}) as object)
@@ -168,10 +163,13 @@ export function activate(context: vscode.ExtensionContext): void {
   )
   const model = offerModel(running, () => bar.status, changed.event)
   if (model !== undefined) context.subscriptions.push(model)
-  void onOtherPython(() => {
-    if (!running.running) void running.restart()
-  }).then((listening) => listening && context.subscriptions.push(listening))
-  void running.restart()
+  // Behind the activation, for whose end VS Code waits.
+  setImmediate(() => {
+    void running.restart()
+    void onOtherPython(() => {
+      if (!running.running) void running.restart()
+    }).then((listening) => listening && context.subscriptions.push(listening))
+  })
   log.info(`Activated in ${(performance.now() - startedAt).toFixed(1)} ms`)
 }
 

@@ -20,7 +20,7 @@ test('a server that is not found: one message with two buttons, and the status b
   const workspaceState = { get: () => undefined, update: async () => undefined }
   const context = { subscriptions: [], extensionUri: '/extension', globalStorageUri: '/storage', workspaceState }
   activate({ ...context, extension: { id: 'kruk.kruk' } } as unknown as vscode.ExtensionContext)
-  await new Promise(setImmediate)
+  for (let n = 0; n < 50 && recorded.messages.length === 0; n++) await new Promise((resolve) => setTimeout(resolve, 10))
 
   assert.deepEqual(recorded.messages, [
     {

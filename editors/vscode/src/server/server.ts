@@ -4,21 +4,12 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { createInterface } from 'node:readline'
 import * as vscode from 'vscode'
-import {
-  CloseAction,
-  DidChangeConfigurationNotification,
-  ErrorCodes,
-  type ErrorHandler,
-  type Executable,
-  ExecuteCommandRequest,
+import type {
+  ErrorHandler,
+  Executable,
   LanguageClient,
-  type LanguageClientOptions,
+  LanguageClientOptions,
   MessageType,
-  ResponseError,
-  RevealOutputChannelOn,
-  ShowMessageNotification,
-  State,
-  WorkDoneProgress,
 } from 'vscode-languageclient/node'
 
 import { serverSection } from '../settings'
@@ -39,19 +30,11 @@ const ENDED_AT_ONCE = 'The server ended as soon as it was started. The log has w
 const KEEPS_CRASHING = 'The server has crashed again and again within 3 minutes and is not started any more.'
 const CRASHED = 'The server has ended unexpectedly and is started again.'
 
-const BROKEN_PIPE: ReadonlySet<number> = new Set([
-  ErrorCodes.MessageWriteError,
-  ErrorCodes.MessageReadError,
-  ErrorCodes.PendingResponseRejected,
-  ErrorCodes.ConnectionInactive,
-])
+/** The library of the client. Reading its code takes most of the time to start, so VS Code does not wait for it. */
+type Library = typeof import('vscode-languageclient/node')
 
-/** A language client that leaves it to `Server` to speak to the user: what goes wrong is only logged. */
-class QuietClient extends LanguageClient {
-  override error(message: string, data?: unknown): void {
-    super.error(message, data, false)
-  }
-}
+export type Severity = 'error' | 'warning' | 'information'
+const SEVERITIES: Partial<Record<MessageType, Severity>> = { 1: 'error', 2: 'warning' }
 
 export interface Listener {
   /** There is a new state. */
@@ -63,9 +46,14 @@ export interface Listener {
   /** The server has crashed and is started again soon; a sentence for the user. */
   crashed(sentence: string): void
   /** The server has something to say to the user. */
-  message(type: MessageType, text: string): void
+  message(severity: Severity, text: string): void
   /** Commands of the server that VS Code has a better place for; false for all others. */
   takesCommand(command: string, argument: unknown): boolean
+}
+
+interface Report {
+  readonly kind: string
+  readonly message?: string
 }
 
 /** Something that runs in the server and speaks while it does. */
@@ -75,6 +63,7 @@ export interface Stream {
 }
 
 export class Server {
+  private library: Library | undefined
   private client: LanguageClient | undefined
   private queue: Promise<void> = Promise.resolve()
   private found: Found | undefined
@@ -91,7 +80,7 @@ export class Server {
   ) {}
 
   get running(): boolean {
-    return this.client?.state === State.Running
+    return this.client !== undefined && this.client.state === this.library?.State.Running
   }
 
   /** The program that was started last. */
@@ -128,7 +117,7 @@ export class Server {
   streamedCommand(command: string, argument: object, stream: Stream): Promise<unknown> {
     return this.streamed(stream, (client, token) => {
       const params = { command, arguments: [argument], workDoneToken: token }
-      return client.sendRequest(ExecuteCommandRequest.type, params, stream.cancel)
+      return client.sendRequest('workspace/executeCommand', params, stream.cancel)
     })
   }
 
@@ -139,13 +128,13 @@ export class Server {
   /** Have the server read the settings again, and try again what went wrong with them. */
   async sendSettings(): Promise<void> {
     const settings = { [SECTION]: this.section() }
-    await this.client?.sendNotification(DidChangeConfigurationNotification.type, { settings })
+    await this.client?.sendNotification('workspace/didChangeConfiguration', { settings })
   }
 
   /** Tell the server where the cursor rests: somebody may soon type there. */
   cursorMoved(document: vscode.TextDocument, position: vscode.Position): void {
     const client = this.client
-    if (client?.state !== State.Running || vscode.languages.match(SELECTOR, document) === 0) return
+    if (client === undefined || !this.running || vscode.languages.match(SELECTOR, document) === 0) return
     const textDocument = client.code2ProtocolConverter.asTextDocumentIdentifier(document)
     const params = { textDocument, position: client.code2ProtocolConverter.asPosition(position) }
     client.sendNotification('kruk/didMoveCursor', params).catch((error: unknown) => this.log.debug(String(error)))
@@ -169,7 +158,7 @@ export class Server {
     const client = this.started()
     this.nStreams += 1
     const token = `kruk-vscode-${this.nStreams}`
-    const hearing = client.onProgress(WorkDoneProgress.type, token, (value) => {
+    const hearing = client.onProgress(new (await this.load()).ProgressType<Report>(), token, (value) => {
       if (value.kind === 'report' && value.message !== undefined) stream.heard(value.message)
     })
     try {
@@ -213,8 +202,10 @@ export class Server {
     this.found = found
     this.log.info(`Starting ${[found.command, ...found.args].join(' ')}`)
     this.stderr.length = 0
-    const client = new QuietClient(SECTION, 'Kruk', executable(found), this.options())
-    client.clientOptions.errorHandler = this.errorHandler(client)
+    const library = await this.load()
+    const { State } = library
+    const client = new (quiet(library))(SECTION, 'Kruk', executable(found), this.options(library))
+    client.clientOptions.errorHandler = this.errorHandler(client, library)
     this.client = client
     const startedAt = performance.now()
     let wasReady = false
@@ -224,7 +215,9 @@ export class Server {
       wasReady = true
       this.log.info(`The model is ready ${Math.round(performance.now() - startedAt)} ms after the server's start`)
     })
-    client.onNotification(ShowMessageNotification.type, ({ type, message }) => this.listener.message(type, message))
+    client.onNotification(library.ShowMessageNotification.type, ({ type, message }) => {
+      this.listener.message(SEVERITIES[type] ?? 'information', message)
+    })
     client.onDidChangeState(({ newState }) => {
       if (this.client !== client) return
       if (newState === State.Starting) this.listener.status(STARTING)
@@ -235,7 +228,12 @@ export class Server {
     client
       .start()
       .then(() => this.log.info(`The server answered ${Math.round(performance.now() - startedAt)} ms after its start`))
-      .catch((error: unknown) => this.giveUp(client, whyNotStarted(error)))
+      .catch((error: unknown) => this.giveUp(client, whyNotStarted(error, library)))
+  }
+
+  private async load(): Promise<Library> {
+    this.library ??= await import('vscode-languageclient/node')
+    return this.library
   }
 
   private async end(): Promise<void> {
@@ -253,7 +251,7 @@ export class Server {
   }
 
   /** Start again what has been running, each time a little later; nothing where it would only fail again. */
-  private errorHandler(client: LanguageClient): ErrorHandler {
+  private errorHandler(client: LanguageClient, { CloseAction, State }: Library): ErrorHandler {
     const byDefault = client.createDefaultErrorHandler()
     return {
       error: (error, message, count) => byDefault.error(error, message, count),
@@ -312,7 +310,7 @@ export class Server {
     return status
   }
 
-  private options(): LanguageClientOptions {
+  private options({ RevealOutputChannelOn }: Library): LanguageClientOptions {
     return {
       documentSelector: SELECTOR,
       outputChannel: this.log,
@@ -353,9 +351,24 @@ export class Server {
   }
 }
 
+/** A language client that leaves it to `Server` to speak to the user: what goes wrong is only logged. */
+function quiet({ LanguageClient }: Library): typeof LanguageClient {
+  return class extends LanguageClient {
+    override error(message: string, data?: unknown): void {
+      super.error(message, data, false)
+    }
+  }
+}
+
 /** Say why `initialize` failed: the pipe broke, or the program did not start, or it answered with an error. */
-function whyNotStarted(error: unknown): string {
-  if (error instanceof ResponseError && BROKEN_PIPE.has(error.code)) return ENDED_AT_ONCE
+function whyNotStarted(error: unknown, { ErrorCodes, ResponseError }: Library): string {
+  const broken: readonly number[] = [
+    ErrorCodes.MessageWriteError,
+    ErrorCodes.MessageReadError,
+    ErrorCodes.PendingResponseRejected,
+    ErrorCodes.ConnectionInactive,
+  ]
+  if (error instanceof ResponseError && broken.includes(error.code)) return ENDED_AT_ONCE
   return `The server could not be started: ${error instanceof Error ? error.message : String(error)}`
 }
 
