@@ -95,8 +95,7 @@ def test_a_server_that_is_missing_or_ends_at_once_is_said_once_with_help(
         assert set(window.ask("steps").values()) == {False}
 
         ends = [sys.executable, "-c", "raise SystemExit(3)"]
-        window.configure({"kruk.server.command": ends})
-        assert window.ask("notifications", part="Kruk: The server ended") == [
+        assert window.told_after({"kruk.server.command": ends}, "Kruk: The server ended") == [
             {
                 "text": "Kruk: The server ended as soon as it was started. The log has what it wrote.",
                 "buttons": ["Show Log", "Open Settings", "Get Started"],

@@ -83,10 +83,10 @@ const commands = {
     await commands.pick({ text: entry })
   },
 
-  /** The texts of the notifications that contain `part`, with their buttons; waits for the first. */
-  async notifications({ part }) {
+  /** The texts of the notifications that contain `part`, with their buttons; waits for the first, [] without one. */
+  async notifications({ part, ms = WAIT_MS }) {
     const toasts = page.locator('.notification-toast', { hasText: part })
-    await toasts.first().waitFor()
+    await toasts.first().waitFor({ timeout: ms }).catch(() => undefined)
     return toasts.evaluateAll((elements) =>
       elements.map((element) => ({
         text: element.querySelector('.notification-list-item-message').innerText,
@@ -183,6 +183,11 @@ const commands = {
         ]),
       ),
     )
+  },
+
+  /** Wait until a step of the walkthrough is done. */
+  async stepDone({ title }) {
+    await until(async () => (await commands.steps())[title], title)
   },
 
   async openStep({ title }) {

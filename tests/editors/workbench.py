@@ -57,9 +57,13 @@ class Window:
         assert "error" not in answer, answer["error"]
         return answer["value"]
 
-    def configure(self, settings: Mapping[str, Any]) -> None:
-        """Write the user's settings, as the settings editor would."""
-        configure(self._data, settings)
+    def told_after(self, settings: Mapping[str, Any], part: str) -> Any:
+        """Write the user's settings, as the settings editor would, and return the notifications that follow."""
+        for n in range(8):  # VS Code may not watch the file yet
+            configure(self._data, {**settings, "window.title": f"{n}"})
+            if told := self.ask("notifications", part=part, ms=5000):
+                return told
+        raise AssertionError(f"no message with {part!r}")
 
     def open(self, name: str, content: str) -> Path:
         """Write a file into the workspace, open it and put the cursor at its end."""
@@ -181,7 +185,7 @@ def configure(data: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings files; those of the scope "machine" are read from the second one alone."""
     for place in ("User", "Machine"):
         (data / place).mkdir(parents=True, exist_ok=True)
-        (data / place / "settings.json").write_text(json.dumps(QUIET | settings))
+        (data / place / "settings.json").write_text(json.dumps(QUIET | dict(settings)))
 
 
 @contextmanager

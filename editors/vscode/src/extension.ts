@@ -15,7 +15,7 @@ import { toggled } from './settings'
 import { entries, type Entry, GET_STARTED, OPEN_SETTINGS, type Place, SHOW_LOG } from './status/menu'
 import { StatusBar } from './status/statusBar'
 import { why } from './status/why'
-import { openExample } from './tryIt'
+import { openExample, Steps } from './walkthrough'
 
 /** How long a cursor has to stand still before the server makes ready for typing there. */
 const REST_MS = 150
@@ -42,7 +42,7 @@ export function activate(context: vscode.ExtensionContext): void {
       bar.show(status)
       if (isOther) changed.fire()
       setContext('kruk.isRunning', running.running)
-      if (status.state === 'ready') setContext('kruk.isReady', true)
+      steps.hear(status)
       if (status.missingModel !== undefined && status.missingModel !== offered) {
         offered = status.missingModel
         void offerHelp(`The model ${offered} is not on this machine.`, [DOWNLOAD, CHOOSE], vscode.window.showWarningMessage)
@@ -67,6 +67,7 @@ export function activate(context: vscode.ExtensionContext): void {
     },
   })
   server = running
+  const steps = new Steps(() => running.running)
 
   const chat = new ChatView(context.extensionUri, context.workspaceState, running, log, (editor) => ({
     ...running.placeOf(editor),
@@ -104,15 +105,18 @@ export function activate(context: vscode.ExtensionContext): void {
     log,
     bar,
     changed,
+    steps,
     vscode.window.registerWebviewViewProvider(VIEW, chat),
     command('kruk.menu', async () => {
       const offered = entries(bar.status, running.running, place())
       const chosen = await vscode.window.showQuickPick(offered, { title: 'Kruk' })
       await press(chosen?.label, offered)
     }),
-    command('kruk.getStarted', () =>
-      vscode.commands.executeCommand('workbench.action.openWalkthrough', `${context.extension.id}#${WALKTHROUGH}`),
-    ),
+    command('kruk.getStarted', async () => {
+      const walkthrough = `${context.extension.id}#${WALKTHROUGH}`
+      await vscode.commands.executeCommand('workbench.action.openWalkthrough', walkthrough)
+      steps.later()
+    }),
     command('kruk.showLog', () => log.show()),
     command('kruk.restartServer', () => running.restart()),
     command('kruk.installServer', async () => {

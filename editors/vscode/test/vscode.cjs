@@ -69,6 +69,7 @@ const known = {
       return item
     },
     onDidChangeTextEditorSelection: () => ({ dispose() {} }),
+    onDidChangeActiveTextEditor: () => new Disposable(),
     registerWebviewViewProvider: () => new Disposable(),
     async showErrorMessage(text, ...buttons) {
       recorded.messages.push({ text, buttons })
