@@ -41,6 +41,9 @@ export class ChatView implements vscode.WebviewViewProvider {
     const at = (name: string): string => view.webview.asWebviewUri(vscode.Uri.joinPath(root, name)).toString()
     view.webview.options = { enableScripts: true, localResourceRoots: [root] }
     view.webview.onDidReceiveMessage((sent: unknown) => void this.receive(sent))
+    view.onDidChangeVisibility(() => {
+      if (!view.visible) this.isLoaded = false // a hidden page is thrown away
+    })
     view.onDidDispose(() => {
       if (this.view === view) this.view = undefined
     })

@@ -71,9 +71,11 @@ question.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
     event.preventDefault()
     form.requestSubmit()
-  } else if (event.key === 'Escape' && isBusy) {
-    vscode.postMessage({ type: 'stop' })
   }
+})
+
+window.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && isBusy) vscode.postMessage({ type: 'stop' })
 })
 
 question.addEventListener('input', grow)
