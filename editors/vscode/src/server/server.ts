@@ -1,6 +1,5 @@
 /** The server process and the client that speaks with it. */
 
-import { accessSync, constants, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { createInterface } from 'node:readline'
 import * as vscode from 'vscode'
@@ -16,8 +15,9 @@ import { serverSection } from '../settings'
 import { readStatus, STARTING, type Status, STOPPED } from '../status/status'
 import type { LastCompletion } from '../status/why'
 import { BackOff } from './backOff'
-import { type Found, type Host, serverCommand } from './command'
+import { type Found, serverCommand } from './command'
 import { programs } from './environment'
+import { host } from './host'
 import { activePython, programsOf } from './python'
 
 const SECTION = 'kruk'
@@ -375,23 +375,4 @@ function whyNotStarted(error: unknown, { ErrorCodes, ResponseError }: Library): 
 function executable(found: Found): Executable {
   // Not in the workspace: `python -m` looks for modules in the folder it is started in first.
   return { command: found.command, args: [...found.args], options: { cwd: homedir(), shell: found.shell } }
-}
-
-function host(before: readonly string[], after: readonly string[]): Host {
-  return {
-    platform: process.platform,
-    home: homedir(),
-    path: process.env['PATH'] ?? '',
-    pathExt: process.env['PATHEXT'] ?? '.COM;.EXE;.BAT;.CMD',
-    before,
-    after,
-    isExecutable(file) {
-      try {
-        accessSync(file, constants.X_OK)
-        return statSync(file).isFile()
-      } catch {
-        return false
-      }
-    },
-  }
 }
