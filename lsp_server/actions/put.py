@@ -104,7 +104,8 @@ def _replaced(
         shifted = [shift + line if line.strip() else "" for line in added]
         out.append(Change(at, at, "".join(document.newline + line for line in shifted)))
     used = {n for it in [*(new for new, _ in pairs), *others] for n in range(it.start, it.end)}
-    left_out = sum(bool(line.strip()) for n, line in enumerate(lines) if n not in used)
+    there = {"", *(line.strip() for line in unix(document.text).split("\n"))}  # an import, mostly
+    left_out = sum(line.strip() not in there for n, line in enumerate(lines) if n not in used)
     return Put(tuple(out), left_out)
 
 

@@ -152,7 +152,7 @@ def tell_the_story(window: Window) -> None:
     for name in (SMALL, DEFAULT_MODEL):
         window.ask("choose", entry="Choose model")
         window.ask("pick", text=name)
-        window.tooltip(f"Model: {name}")
+        window.ask("menuSays", text=name)
     window.status("^Kruk: ready$")
 
     # The server is killed: it is said, and goes on.

@@ -82,10 +82,6 @@ class Window:
         assert re.search(pattern, shown["label"]), f"the status bar says {shown}"
         return shown["label"]
 
-    def tooltip(self, part: str) -> None:
-        """Wait until the tooltip of the status bar item, which names the model, holds this."""
-        self.ask("tooltip", part=part)
-
     def kruk(self) -> psutil.Process:
         """The server that the extension has started."""
         for process in psutil.Process(self._server).children(recursive=True):

@@ -29,6 +29,11 @@ def test_a_definition_takes_the_place_of_the_one_of_its_name():
     assert left_out == 1
 
 
+def test_what_stands_there_already_is_not_left_out():
+    text, left_out = after("├import os\n\n\ndef f():\n    pass\n", "import os\n\ndef f():\n    return os.sep")
+    assert (text, left_out) == ("import os\n\n\ndef f():\n    return os.sep\n", 0)
+
+
 def test_a_method_may_come_without_its_class():
     assert after("├" + TWO, "def size(self):\n    return 1") == (TWO.replace("return 0", "return 1"), 0)
 

@@ -60,6 +60,7 @@ export function activate(context: vscode.ExtensionContext): void {
       else void vscode.window.showInformationMessage(text)
     },
     takesCommand(id, argument) {
+      if (id === 'kruk.accepted') steps.accepted()
       if (id === 'kruk.explain') void chat.explain((argument ?? {}) as object)
       else if (id === 'kruk.newChat') void vscode.commands.executeCommand('kruk.startChat')
       else return false

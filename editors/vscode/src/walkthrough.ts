@@ -24,6 +24,7 @@ def fahrenheit_to_celsius(fahrenheit):
 export class Steps implements vscode.Disposable {
   private state: Status['state'] | undefined
   private timer: NodeJS.Timeout | undefined
+  private hasAccepted = false
   private readonly listening = vscode.window.onDidChangeActiveTextEditor((editor) => {
     if (editor === undefined) this.later() // a page that is no text, perhaps the walkthrough
   })
@@ -35,6 +36,13 @@ export class Steps implements vscode.Disposable {
     const now = state === 'busy' ? 'ready' : state
     if (now === this.state) return
     this.state = now
+    this.tell()
+  }
+
+  /** A suggestion was accepted. */
+  accepted(): void {
+    if (this.hasAccepted) return
+    this.hasAccepted = true
     this.tell()
   }
 
@@ -52,6 +60,7 @@ export class Steps implements vscode.Disposable {
   private tell(): void {
     if (this.isRunning()) pulse('kruk.hasServer')
     if (this.state === 'ready') pulse('kruk.hasModel')
+    if (this.hasAccepted) pulse('kruk.hasAccepted')
   }
 }
 

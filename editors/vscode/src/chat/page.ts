@@ -25,9 +25,9 @@ export function page({ script, style, origin }: Sources, nonce = randomBytes(16)
 <main id="turns" role="log" aria-label="Conversation" tabindex="-1"></main>
 <p id="said" role="status" aria-live="polite"></p>
 <form id="form">
-<textarea id="question" rows="1" aria-label="Question to Kruk" aria-describedby="keys"></textarea>
+<textarea id="question" rows="1" placeholder="Ask about your code" aria-label="Question to Kruk" aria-describedby="keys"></textarea>
 <div id="below">
-<span id="keys">Enter sends, Shift+Enter begins a line</span>
+<span id="keys">Enter sends</span>
 <button id="send" type="submit">Send</button>
 <button id="stop" type="button" hidden>Stop</button>
 </div>
