@@ -22,7 +22,14 @@ if (process.argv.includes('--tests')) {
   rmSync('dist', { recursive: true, force: true })
   const output = { minify: production, sourcemap: !production, metafile: true }
   const bundles = await Promise.all([
-    build({ ...shared, ...output, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.js', external: ['vscode'] }),
+    build({
+      ...shared,
+      ...output,
+      entryPoints: ['src/extension.ts'],
+      outfile: 'dist/extension.js',
+      external: ['vscode', './library'],
+    }),
+    build({ ...shared, ...output, entryPoints: ['src/server/library.ts'], outfile: 'dist/library.js', external: ['vscode'] }),
     build({
       ...shared,
       ...output,

@@ -30,7 +30,7 @@ const ENDED_AT_ONCE = 'The server ended as soon as it was started. The log has w
 const KEEPS_CRASHING = 'The server has crashed again and again within 3 minutes and is not started any more.'
 const CRASHED = 'The server has ended unexpectedly and is started again.'
 
-/** The library of the client. Reading its code takes most of the time to start, so VS Code does not wait for it. */
+/** Loaded behind the activation, for which VS Code waits. */
 type Library = typeof import('vscode-languageclient/node')
 
 export type Severity = 'error' | 'warning' | 'information'
@@ -232,7 +232,7 @@ export class Server {
   }
 
   private async load(): Promise<Library> {
-    this.library ??= await import('vscode-languageclient/node')
+    this.library ??= await import('./library')
     return this.library
   }
 
