@@ -110,7 +110,17 @@ const commands = {
 
   /** Choose an entry of the list that is open. */
   async pick({ text }) {
-    await page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().click()
+    const focused = page.locator('.quick-input-list .monaco-list-row.focused .label-name')
+    const label = async () => (await focused.innerText()).trim().replace(/…$/, '')
+    await page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().waitFor()
+    await page.locator('.quick-input-widget input.input').fill(text)
+    await until(async () => {
+      if ((await label()) === text) return true
+      await page.keyboard.press('ArrowDown')
+      return false
+    }, text)
+    await page.keyboard.press('Enter')
+    await page.locator('.quick-input-list .monaco-list-row.focused', { hasText: text }).waitFor({ state: 'hidden' })
   },
 
   /** Choose from Kruk's entries in the editor's own menu, which opens at the cursor. */
@@ -238,10 +248,14 @@ const commands = {
 
   /** VS Code's own figure for the extension's activation, in milliseconds. */
   async activation({ name }) {
+    const size = page.viewportSize()
+    await page.setViewportSize({ ...size, height: 3000 }) // the list has only the rows that can be seen
     await commands.run({ title: 'Developer: Show Running Extensions' })
     const row = page.locator('.runtime-extensions-editor .extension', { hasText: name }).first()
     await row.locator('.activation-time').waitFor()
-    return row.locator('.activation-time').innerText()
+    const said = await row.locator('.activation-time').innerText()
+    await page.setViewportSize(size)
+    return said
   },
 
   /** A picture without messages in front, once everything has been drawn. */

@@ -60,6 +60,7 @@ export async function download(
     { location: vscode.ProgressLocation.Notification, title: `Kruk: downloading ${id}`, cancellable: true },
     async (progress, stop) => {
       let percent = 0
+      let stage = ''
       const errors: string[] = []
       const out = (line: string): void => {
         const told = readProgress(line)
@@ -67,10 +68,11 @@ export async function download(
         const now = told.total ? Math.floor((100 * told.done) / told.total) : percent
         progress.report({ message: doing(told), increment: Math.max(0, now - percent) })
         percent = Math.max(percent, now)
-        if (told.stage !== 'download') log.info(`${id}: ${doing(told)}`)
+        if (told.stage !== stage && doing(told) !== '') log.info(`${id}: ${doing(told)}`)
+        stage = told.stage
       }
       const err = (line: string): void => {
-        log.warn(`${id}: ${line}`)
+        log.info(`${id}: ${line}`)
         errors.push(line)
       }
       const code = await run(found, { out, err }, stop)
