@@ -45,7 +45,11 @@ class ModelTooLarge(ModelError):
 
 
 class ModelNotFound(ModelError):
-    """No model of that name, or none on this machine."""
+    """No model of that name, or none on this machine: then `pullable` is what `kruk models pull` wants."""
+
+    def __init__(self, what: str, hint: str = "", pullable: str = "") -> None:
+        super().__init__(what, hint)
+        self.pullable = pullable
 
 
 class ModelLoadError(ModelError):

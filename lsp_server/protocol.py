@@ -216,6 +216,18 @@ class ChatParams(Lsp, frozen=True):
     work_done_token: int | str | None = None
 
 
+class ApplyArguments(Lsp, frozen=True):
+    """The argument of `kruk.apply`: code, and where the user is."""
+
+    uri: str
+    range: Range
+    code: str
+
+
+class CountTokensParams(Lsp, frozen=True):
+    text: str
+
+
 class ChatArguments(Lsp, frozen=True):
     """The argument of `kruk.chat`, which answers a chat document, and `kruk.newChat`, which may mention a place."""
 
@@ -255,12 +267,12 @@ def lsp_range(document: Document, start: int, end: int, client: Client) -> dict[
 
 
 def inline_completion_list(
-    document: Document, start: int, end: int, text: str, number: int, client: Client
+    document: Document, start: int, end: int, texts: Sequence[str], number: int, client: Client
 ) -> dict[str, Any]:
-    """One suggestion as an InlineCompletionList. The range is explicit: VS Code would replace the word without."""
+    """Suggestions as an InlineCompletionList. The range is explicit: VS Code would replace the word without."""
     accepted = {"title": "Suggestion accepted", "command": "kruk.accepted", "arguments": [{"id": number}]}
-    item = {"insertText": text, "range": lsp_range(document, start, end, client), "command": accepted}
-    return {"items": [item]}
+    shared = {"range": lsp_range(document, start, end, client), "command": accepted}
+    return {"items": [{"insertText": text, **shared} for text in texts]}
 
 
 def completion_list(document: Document, at: int, text: str, client: Client) -> dict[str, Any]:

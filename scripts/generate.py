@@ -35,7 +35,15 @@ EXTENSION_ONLY: dict[str, dict[str, Any]] = {
         "items": {"type": "string"},
         "default": [],
         "markdownDescription": "Program and arguments that start the server, such as "
-        '`["/home/me/venv/bin/kruk", "serve"]`. Empty: `kruk serve`, with `kruk` looked up on PATH.',
+        '`["/home/me/venv/bin/kruk", "serve"]`. Empty: `kruk serve`, with `kruk` looked up in the active Python '
+        "environment, on PATH, and in the environment that **Kruk: Install Server** makes.",
+        "scope": "machine",
+    },
+    "server.package": {
+        "type": "string",
+        "default": "kruk",
+        "markdownDescription": "What **Kruk: Install Server** has pip install into an environment of its own: a "
+        "name, a version such as `kruk==0.1.0`, a folder or a wheel.",
         "scope": "machine",
     },
     "trace.server": {
@@ -48,6 +56,7 @@ EXTENSION_ONLY: dict[str, dict[str, Any]] = {
 }
 
 
+MENU = "kruk.editor"  # the extension's submenu at the selection
 RUN = "kruk.run."  # begins the extension's commands that run an action at the selection
 
 
@@ -59,6 +68,9 @@ def vscode_manifest(text: str | None) -> str | None:
     actions = [read_action(name, (BUILT_IN_FOLDER / f"{name}.md").read_text(encoding="utf-8")) for name in BUILT_IN]
     others = [row for row in manifest["contributes"]["commands"] if not row["command"].startswith(RUN)]
     manifest["contributes"]["commands"] = [*map(_command, actions), *others]
+    manifest["contributes"]["menus"][MENU] = [_menu_item(action, order) for order, action in enumerate(actions)] + [
+        row for row in manifest["contributes"]["menus"][MENU] if not row["command"].startswith(RUN)
+    ]
     kinds = [{"kind": action.kind, "title": f"Kruk: {action.title}"} for action in actions]
     manifest["contributes"]["codeActions"] = [{"languages": ["*"], "actions": kinds}]
     properties = {option.name: _property(option) for option in OPTIONS} | EXTENSION_ONLY
@@ -101,7 +113,11 @@ GENERATED: dict[str, Callable[[str | None], str | None]] = {
 
 def _command(action: Action) -> dict[str, str]:
     title = "Edit..." if action.needs == "instruction" else action.title.title()
-    return {"command": f"{RUN}{action.name}", "title": title, "category": "Kruk"}
+    return {"command": f"{RUN}{action.name}", "title": title, "category": "Kruk", "enablement": "kruk.isRunning"}
+
+
+def _menu_item(action: Action, order: int) -> dict[str, str]:
+    return {"command": f"{RUN}{action.name}", "group": f"1_actions@{order}"}
 
 
 def _property(option: Option) -> dict[str, Any]:

@@ -20,16 +20,29 @@ if (process.argv.includes('--tests')) {
   })
 } else {
   rmSync('dist', { recursive: true, force: true })
-  const { metafile } = await build({
-    ...shared,
-    entryPoints: ['src/extension.ts'],
-    outfile: 'dist/extension.js',
-    external: ['vscode'],
-    minify: production,
-    sourcemap: !production,
-    metafile: true,
-  })
-  writeFileSync('dist/THIRD-PARTY-NOTICES.txt', notices(Object.keys(metafile.inputs)))
+  const output = { minify: production, sourcemap: !production, metafile: true }
+  const bundles = await Promise.all([
+    build({
+      ...shared,
+      ...output,
+      entryPoints: ['src/extension.ts'],
+      outfile: 'dist/extension.js',
+      external: ['vscode', './library'],
+      supported: { 'dynamic-import': false }, // but require, which takes a name without `.js`
+    }),
+    build({ ...shared, ...output, entryPoints: ['src/server/library.ts'], outfile: 'dist/library.js', external: ['vscode'] }),
+    build({
+      ...shared,
+      ...output,
+      platform: 'browser',
+      target: 'es2022',
+      format: 'iife',
+      entryPoints: { main: 'src/chat/web/main.ts', style: 'src/chat/web/style.css' },
+      outdir: 'dist/chat',
+    }),
+  ])
+  const inputs = bundles.flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  writeFileSync('dist/THIRD-PARTY-NOTICES.txt', notices(inputs))
 }
 
 /** The licences of the packages in the bundle: each asks to be passed on with the code. */

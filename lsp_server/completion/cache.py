@@ -12,6 +12,7 @@ from lsp_server.completion.confidence import Doubt, confidence
 N_KEPT = 48
 N_BEFORE, N_AFTER = 2000, 1000  # code points around the place that must be unchanged; the model saw little more
 MAX_CLOSERS = 8
+MAX_OTHERS = 3
 CLOSERS = frozenset(")]}>\"'`;")
 
 
@@ -92,6 +93,11 @@ class SuggestionCache:
                 if kept.is_branch == is_branch and (rest := kept.rest(uri, text, offset)) is not None:
                     return Found(rest, confidence(kept.doubts, offset - kept.at), kept.is_branch)
         return None
+
+    def others(self, uri: str, text: str, offset: int, shown: str) -> list[str]:
+        """The rests of other suggestions that the text at `offset` is on the way of, the newest first."""
+        rests = (kept.rest(uri, text, offset) for kept in reversed(self._kept))
+        return [rest for rest in dict.fromkeys(rests) if rest and rest != shown][:MAX_OTHERS]
 
     def of(self, uri: str) -> list[Suggestion]:
         """Suggestions of a document, the oldest first."""

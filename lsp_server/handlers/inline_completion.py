@@ -22,6 +22,7 @@ async def inline_completion(
 ) -> dict[str, Any] | None:
     """One suggestion, or an empty list, which hides the one before; None when a newer request superseded this.
 
+    Who asks by hand gets what else is known to fit there, too: that is how VS Code asks for the next one.
     None too when there is no model, or when the document changed meanwhile.
     """
     document = session.documents.get(params.text_document.uri)
@@ -41,7 +42,12 @@ async def inline_completion(
         return None
     if not text:
         return {"items": []} if session.worker.model else None
-    return protocol.inline_completion_list(document, start, end, typed + text, trace.number, client)
+    texts = [text]
+    if trigger == "invoked":
+        texts += session.memory.cache.others(document.uri, asked.text, start + len(typed), text)
+    return protocol.inline_completion_list(
+        document, start, end, [typed + text for text in texts], trace.number, client
+    )
 
 
 async def completion(session: Session, client: Client, params: CompletionParams) -> dict[str, Any] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lsp_server.actions.ability import why_not
+from lsp_server.model.base import Speaker
 from lsp_server.session import Session
 
 
@@ -19,11 +21,16 @@ def as_dict(session: Session) -> dict[str, Any]:
     if remote.allows_non_local:
         leaves = f"text is sent to {server.url}" if server and not server.is_local else "text may leave this machine"
         message = f"{message}. `kruk.remote.allowNonLocal` is on: {leaves}"
+    pace = None if model is None or isinstance(model, Speaker) else model.drafter.pace.tokens_per_second
     return {
         "state": state,
         "message": message,
         "model": model.info.name if model else remote.model or remote.url or session.settings.model,
         "percent": status.percent,
+        "missingModel": status.missing_model or None,
+        "tokensPerSecond": round(pace, 1) if pace else None,
+        "contextTokens": model.info.n_ctx if model else None,
+        "canChat": model is not None and not why_not(model.info),
         "kvCache": model.info.memory_kind if model else None,
         "server": {"url": server.url, "kind": server.kind, "isLocal": server.is_local} if server else None,
         "allowsNonLocal": remote.allows_non_local,

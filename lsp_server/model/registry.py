@@ -117,9 +117,8 @@ def locate(name_or_path: str) -> LocatedModel:
     if elsewhere := in_a_store(spec, candidates):
         one, file = elsewhere
         return _describe(_name(spec, file), _name(spec, file), one.path, spec, file)
-    raise ModelNotFound(
-        f"`{name_or_path}` is not on this machine", f"Get it with `kruk models pull {_name(spec, wanted)}`"
-    )
+    name = _name(spec, wanted)
+    raise ModelNotFound(f"`{name_or_path}` is not on this machine", f"Get it with `kruk models pull {name}`", name)
 
 
 def in_a_store(spec: ModelSpec, files: Sequence[ModelFile]) -> tuple[Stored, ModelFile] | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from lsp_server.errors import KrukError, ModelError, ModelLoadError, ServerError
+from lsp_server.errors import KrukError, ModelError, ModelLoadError, ModelNotFound, ServerError
 from lsp_server.model.base import Aborted, Model, Tell
 
 T = TypeVar("T")
@@ -38,11 +38,12 @@ State: TypeAlias = Literal["loading", "ready", "busy", "off", "error"]
 
 @dataclass(frozen=True)
 class Status:
-    """What the model is doing. `percent` only while it loads."""
+    """What the model is doing. `percent` only while it loads; `missing_model` has to be pulled first."""
 
     state: State
     message: str = ""
     percent: int | None = None
+    missing_model: str = ""
 
 
 @dataclass(order=True)
@@ -228,7 +229,8 @@ class Worker:
         with self._wake:
             if self._loader is None and not self._is_closing:
                 self._failure = error
-                self._tell(Status("error", str(error)))
+                missing = error.pullable if isinstance(error, ModelNotFound) else ""
+                self._tell(Status("error", str(error), missing_model=missing))
 
     def _settle(self) -> None:
         if self.status.state == "busy" and self._model:

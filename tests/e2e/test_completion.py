@@ -355,6 +355,20 @@ async def test_what_the_model_is_not_sure_of_is_kept_back_unless_asked_for_by_ha
     assert texts(await editor.ask(1, 7, invoked=False)) == "urn a + b"
 
 
+async def test_who_asks_by_hand_for_another_suggestion_gets_the_second_best_too(start):
+    second = ADD.replace("return a + b", "raise ValueError")
+    editor = await start({"knows": [ADD, second], "wavers": second})
+    await editor.ready()
+    editor.open(HOLE.replace("├", ""))
+    assert len((await editor.ask(1, 4, invoked=False)).items) == 1
+    for _ in range(500):  # it is made in idle time
+        items = (await editor.ask(1, 4)).items
+        if len(items) > 1:
+            break
+        await asyncio.sleep(0.02)
+    assert [item.insert_text for item in items] == ["return a + b", "raise ValueError"]
+
+
 async def test_what_will_not_be_shown_is_not_waited_for_and_serves_the_next_key_stroke(start):
     editor = await start({"knows": [ADD], "wavers": ADD.replace("return a + b", "raise ValueError")})
     await editor.ready()

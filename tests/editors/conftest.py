@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.editors.workbench import ROOT, package
 
 
 class Found(NamedTuple):
@@ -130,3 +130,9 @@ def vim() -> Path:
 def code_server() -> Mapping[str, Any]:
     """The paths `code_server`, `chromium` and `node_modules`."""
     return REQUIREMENTS["code_server"]().parts
+
+
+@pytest.fixture(scope="session")
+def vsix(code_server: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged extension."""
+    return package(code_server, tmp_path_factory.mktemp("extension"))

@@ -43,6 +43,16 @@ def test_the_newest_wins_and_an_older_one_still_fits(cache):
     assert rest(cache, "file:///a", BEFORE + "re" + AFTER, len(BEFORE) + 2) == "turn a + b"
 
 
+def test_others_that_fit_at_the_place(cache):
+    for text in ("return b + a", "raise ValueError", "return a + b"):
+        cache.add("file:///a", BEFORE + AFTER, len(BEFORE), text, is_branch=True)
+    assert cache.others("file:///a", BEFORE + AFTER, len(BEFORE), "return a + b") == [
+        "raise ValueError",
+        "return b + a",
+    ]
+    assert cache.others("file:///a", BEFORE + "ret" + AFTER, len(BEFORE) + 3, "urn a + b") == ["urn b + a"]
+
+
 def test_forgetting(cache):
     cache.forget("file:///a")
     assert rest(cache, "file:///a", BEFORE + AFTER, len(BEFORE)) is None

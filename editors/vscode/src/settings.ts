@@ -8,3 +8,8 @@ export function serverSection(section: unknown): Record<string, unknown> {
   const plain = JSON.parse(JSON.stringify(section)) as Record<string, unknown>
   return Object.fromEntries(Object.entries(plain).filter(([name]) => !EXTENSION_ONLY.has(name)))
 }
+
+/** A list with one more name, or without it when it was there. */
+export function toggled(names: readonly string[], name: string): string[] {
+  return names.includes(name) ? names.filter((other) => other !== name) : [...names, name]
+}

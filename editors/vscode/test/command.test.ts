@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { type Host, serverCommand } from '../src/command'
+import { type Host, serverCommand, withArguments } from '../src/server/command'
 
 function linux(...programs: string[]): Host {
   return {
@@ -9,6 +9,8 @@ function linux(...programs: string[]): Host {
     home: '/home/ala',
     path: '/usr/bin:relative:/home/ala/.local/bin',
     pathExt: '',
+    before: [],
+    after: [],
     isExecutable: (file) => programs.includes(file),
   }
 }
@@ -19,6 +21,8 @@ function windows(...programs: string[]): Host {
     home: 'C:\\Users\\Ala',
     path: 'C:\\Windows;D:\\venv\\Scripts',
     pathExt: '.COM;.EXE;.BAT;.CMD',
+    before: [],
+    after: [],
     isExecutable: (file) => programs.includes(file),
   }
 }
@@ -28,6 +32,22 @@ test('no setting: kruk serve from PATH', () => {
   for (const setting of [undefined, null, []]) {
     assert.deepEqual(serverCommand(setting, linux('/home/ala/.local/bin/kruk')), expected)
   }
+})
+
+test('the active environment goes before PATH, our own environment after it', () => {
+  const programs = ['/home/ala/.venv/bin/kruk', '/home/ala/.local/bin/kruk', '/home/ala/.vscode/kruk/bin/kruk']
+  for (const [n, expected] of programs.entries()) {
+    const host = { ...linux(...programs.slice(n)), before: ['/home/ala/.venv/bin'], after: ['/home/ala/.vscode/kruk/bin'] }
+    assert.deepEqual(serverCommand([], host), { command: expected, args: ['serve'], shell: false })
+  }
+  const found = serverCommand([], { ...linux(), before: ['/home/ala/.venv/bin'] })
+  assert.match('missing' in found ? found.missing : '', /neither in the active Python environment nor on PATH\.$/)
+})
+
+test('the same program runs other commands', () => {
+  const module = { command: '/opt/python', args: ['-m', 'lsp_server', 'serve', '--stdio'], shell: false }
+  assert.deepEqual(withArguments(module, ['models', 'list'])?.args, ['-m', 'lsp_server', 'models', 'list'])
+  assert.equal(withArguments({ ...module, args: ['script.py'] }, ['models', 'list']), undefined)
 })
 
 test('a relative entry of PATH is passed over', () => {

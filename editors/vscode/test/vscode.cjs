@@ -1,6 +1,6 @@
 // Stands in for the `vscode` module: what the tests look at is recorded, every other name is an empty class.
 
-const recorded = { commands: new Map(), messages: [], items: [], settings: {}, log: [] }
+const recorded = { commands: new Map(), messages: [], items: [], settings: {}, log: [], providers: new Map(), extensions: new Map() }
 
 class Disposable {
   dispose() {}
@@ -18,6 +18,18 @@ class MarkdownString {
   }
 }
 
+class EventEmitter {
+  event = () => new Disposable()
+  fire() {}
+  dispose() {}
+}
+
+class LanguageModelTextPart {
+  constructor(value) {
+    this.value = value
+  }
+}
+
 const logged = (text) => recorded.log.push(text)
 
 const known = {
@@ -25,13 +37,23 @@ const known = {
   version: '1.91.0',
   Disposable,
   MarkdownString,
+  EventEmitter,
+  LanguageModelTextPart,
+  LanguageModelChatMessageRole: { User: 1, Assistant: 2 },
+  lm: {
+    registerLanguageModelChatProvider(vendor, provider) {
+      recorded.providers.set(vendor, provider)
+      return new Disposable()
+    },
+  },
+  extensions: { getExtension: (id) => recorded.extensions.get(id) },
   StatusBarAlignment: { Left: 1, Right: 2 },
   ThemeColor: class {
     constructor(id) {
       this.id = id
     }
   },
-  Uri: { joinPath: (base, ...parts) => [base, ...parts].join('/') },
+  Uri: { joinPath: (base, ...parts) => ({ fsPath: [base, ...parts].join('/') }) },
   commands: {
     registerCommand(id, action) {
       recorded.commands.set(id, action)
@@ -47,6 +69,8 @@ const known = {
       return item
     },
     onDidChangeTextEditorSelection: () => ({ dispose() {} }),
+    onDidChangeActiveTextEditor: () => new Disposable(),
+    registerWebviewViewProvider: () => new Disposable(),
     async showErrorMessage(text, ...buttons) {
       recorded.messages.push({ text, buttons })
       return undefined
@@ -57,6 +81,10 @@ const known = {
       get: (name) => recorded.settings[section === undefined ? name : `${section}.${name}`],
     }),
     onDidChangeConfiguration: () => new Disposable(),
+    onDidGrantWorkspaceTrust: () => new Disposable(),
+    get isTrusted() {
+      return recorded.isTrusted ?? true
+    },
   },
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { why } from '../src/why'
+import { why } from '../src/status/why'
 
 test('nothing asked for yet', () => {
   assert.match(why(null), /^No suggestion has been asked for yet\./)

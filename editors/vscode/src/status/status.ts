@@ -8,6 +8,13 @@ export interface Status {
   readonly model?: string
   /** 0 to 100, while a model is being loaded. */
   readonly percent?: number
+  readonly tokensPerSecond?: number
+  /** How many tokens a prompt and its answer can have. */
+  readonly contextTokens?: number
+  /** Whether the model follows instructions. */
+  readonly canChat?: boolean
+  /** What has to be downloaded before anything works. */
+  readonly missingModel?: string
 }
 
 export interface Shown {
@@ -26,33 +33,40 @@ export const STOPPED: Status = { state: 'error', message: 'The server has stoppe
 /** Read what the server sent; undefined when it is no status. */
 export function readStatus(sent: unknown): Status | undefined {
   if (typeof sent !== 'object' || sent === null) return undefined
-  const { state, message, model, percent } = sent as Record<string, unknown>
-  const known = STATES.find((name) => name === state)
+  const values = sent as Record<string, unknown>
+  const known = STATES.find((name) => name === values['state'])
   if (known === undefined) return undefined
-  return {
-    state: known,
-    ...(typeof message === 'string' && message !== '' ? { message } : {}),
-    ...(typeof model === 'string' && model !== '' ? { model } : {}),
-    ...(typeof percent === 'number' && Number.isFinite(percent) ? { percent } : {}),
-  }
+  const texts = ['message', 'model', 'missingModel'].filter((name) => isText(values[name]))
+  const numbers = ['percent', 'tokensPerSecond', 'contextTokens'].filter((name) => Number.isFinite(values[name]))
+  const read = Object.fromEntries([...texts, ...numbers].map((name) => [name, values[name]]))
+  return { state: known, ...read, ...(typeof values['canChat'] === 'boolean' ? { canChat: values['canChat'] } : {}) }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
 }
 
 export function shown(status: Status): Shown {
   const { icon, words } = look(status)
-  const quiet = status.state === 'ready' || status.state === 'busy'
+  const isQuiet = status.state === 'ready' || status.state === 'busy'
   return {
-    text: quiet ? `$(${icon}) Kruk` : `$(${icon}) Kruk: ${words}`,
+    text: isQuiet ? `$(${icon}) Kruk` : `$(${icon}) Kruk: ${words}`,
     label: `Kruk: ${words}`,
     tooltip: [
       `Kruk: ${words}`,
       ...(status.message === undefined ? [] : [status.message]),
       ...(status.model === undefined ? [] : [`Model: ${status.model}`]),
+      ...(status.tokensPerSecond === undefined ? [] : [`Speed: ${pace(status.tokensPerSecond)} tokens per second`]),
     ],
     alarm: status.state === 'error',
   }
 }
 
-function look({ state, percent }: Status): { icon: string; words: string } {
+export function pace(tokensPerSecond: number): string {
+  return tokensPerSecond < 10 ? tokensPerSecond.toFixed(1) : String(Math.round(tokensPerSecond))
+}
+
+function look({ state, percent, missingModel }: Status): { icon: string; words: string } {
   switch (state) {
     case 'loading':
       return { icon: 'loading~spin', words: percent === undefined ? 'loading' : `loading ${clamped(percent)} %` }
@@ -63,7 +77,9 @@ function look({ state, percent }: Status): { icon: string; words: string } {
     case 'off':
       return { icon: 'circle-slash', words: 'off' }
     case 'error':
-      return { icon: 'error', words: 'error' }
+      return missingModel === undefined
+        ? { icon: 'error', words: 'error' }
+        : { icon: 'cloud-download', words: 'no model yet' }
   }
 }
 

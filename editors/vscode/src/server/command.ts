@@ -1,4 +1,4 @@
-/** Which program starts the server: the user's setting, else `kruk` on PATH. */
+/** Which program starts the server: the user's setting, else `kruk` where it is likely to be. */
 
 import * as path from 'node:path'
 
@@ -9,6 +9,9 @@ export interface Host {
   /** The environment's PATH and, on Windows, PATHEXT. */
   readonly path: string
   readonly pathExt: string
+  /** Folders to look in before PATH, such as that of the active Python environment, and after it. */
+  readonly before: readonly string[]
+  readonly after: readonly string[]
   /** Whether the path is a file that may be executed. */
   isExecutable(file: string): boolean
 }
@@ -45,12 +48,19 @@ export function serverCommand(setting: unknown, host: Host): Found | Missing {
   if (paths.basename(wanted) !== wanted) {
     return { missing: `The program in ${SETTING} must be a full path or a name on PATH, not ${wanted}.` }
   }
-  for (const folder of host.path.split(paths.delimiter)) {
+  for (const folder of [...host.before, ...host.path.split(paths.delimiter), ...host.after]) {
     // A relative entry would let the folder that happens to be open choose the program.
     const file = paths.isAbsolute(folder) ? withExtension(paths.join(folder, wanted), host) : undefined
     if (file !== undefined) return found(file, args, host)
   }
-  return { missing: `The server was not found: ${wanted} is not on PATH.` }
+  const python = host.before.length > 0 ? 'neither in the active Python environment nor' : 'not'
+  return { missing: `The server was not found: ${wanted} is ${python} on PATH.` }
+}
+
+/** The same program with other arguments, such as `models list`; undefined when it is not `kruk` that is started. */
+export function withArguments(found: Found, args: readonly string[]): Found | undefined {
+  const at = found.args.indexOf('serve')
+  return at < 0 ? undefined : { ...found, args: [...found.args.slice(0, at), ...args] }
 }
 
 function isTexts(value: unknown): value is readonly string[] {
