@@ -66,7 +66,7 @@ KINDS = ("cross-file", "hard")
 SIDES = ("shown", "alone", "Kruk", "oracle", "peer")
 FAMILY = {"typescript": ("typescript", "tsx")}  # languages that are one folder of sources
 ORACLE_LINES, ORACLE_LINES_ABOVE = 24, 4
-MOST_OPEN = 8  # files that the peer is given
+MOST_OPEN, MOST_OPEN_CHARS = 8, 7_000  # of files that the peer is given: it refuses what its context cannot hold
 INDEX_PATIENCE_S = 300
 
 
@@ -373,7 +373,12 @@ def _open_files(hole: Hole, package: Package) -> list[tuple[str, str]]:
     scope = Scopes(workspace).of(hole.file)
     beside = [path for path in workspace.in_folder(hole.file.rpartition("/")[0]) if path != hole.file]
     paths = list(dict.fromkeys([*scope.imported_paths, *beside]))[:MOST_OPEN]
-    return [(path, "\n".join(workspace.lines(path))) for path in reversed(paths)]
+    found, left = [], MOST_OPEN_CHARS
+    for path in paths:
+        text = "\n".join(workspace.lines(path))[:left]
+        left -= len(text)
+        found += [(path, text)] if text else []
+    return found[::-1]
 
 
 def _place(hole: Hole, package: Package) -> Place:
