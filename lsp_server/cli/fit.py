@@ -61,8 +61,8 @@ def fit(
     out.print(_table(fits, n_ctx))
     how = "and by the models tried here" if speed.is_learned else "alone; `--test` tries those that are here"
     out.print(
-        f"needs: at {n_ctx:,} tokens of context. ~ is estimated: memory by the catalogue's row, speed by the "
-        f"memory's bandwidth {how}",
+        f"needs: at {n_ctx:,} tokens of context. ~ is estimated: memory by the catalogue's row, "
+        f"speed by the memory's bandwidth {how}",
         style="dim",
         soft_wrap=True,
     )

@@ -26,7 +26,7 @@ from lsp_server.cli import fit, scan
 from lsp_server.cli.console import err, fail, out
 from lsp_server.errors import KrukError
 from lsp_server.model import partial, registry, stores
-from lsp_server.model.catalogue import DEFAULT_MODEL, ModelFile, ModelSpec, load_catalogue
+from lsp_server.model.catalogue import DEFAULT_MODEL, ModelFile, ModelSpec, load_catalogue, schema
 from lsp_server.model.partial import Report, size_text
 
 _N_CTX = 8192  # for which the memory is shown
@@ -154,6 +154,12 @@ def use(
     out.print(f"The default is now [bold]{escape(located.name)}[/] ({escape(str(located.path))})", soft_wrap=True)
     if located.fim is None:
         err.print("It cannot fill in the middle: completions come from its chat form, or not at all.")
+
+
+@app.command("schema")
+def show_schema() -> None:
+    """Print the JSON schema of models.json, for a file of your own."""
+    print(json.dumps(schema(), indent=2))  # noqa: T201
 
 
 @app.command("rm")

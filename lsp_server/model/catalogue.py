@@ -8,11 +8,13 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from lsp_server import paths
 from lsp_server.errors import CatalogueError
 
 DEFAULT_MODEL = "qwen2.5-coder-0.5b-instruct"
@@ -161,6 +163,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: Annotated[tuple[ModelFile, ...], msgspec.Meta(min_length=1)]
     unverified: tuple[Literal["params_b", "n_ctx_train", "kv_bytes_per_token", "licence"], ...] = ()
     """Fields whose value comes from somebody else's list, from memory or from an estimate."""
+    aliases: tuple[Id, ...] = ()
+    """Other names by which it may be asked for."""
     active_b: float | None = None
     """Parameters that one token uses, where that is not all of them (a mixture of experts)."""
     note: str = ""
@@ -178,10 +182,10 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of models.json. Of two families that match a name, the first counts."""
+    """All of models.json, or what a user adds to it. Of two families that match a name, the first counts."""
 
-    families: tuple[Family, ...]
-    models: tuple[ModelSpec, ...]
+    families: tuple[Family, ...] = ()
+    models: tuple[ModelSpec, ...] = ()
     schema_: str = msgspec.field(name="$schema", default="./models.schema.json")
 
     def family(self, family_id: str) -> Family:
@@ -189,9 +193,9 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next(family for family in self.families if family.id == family_id)
 
     def model(self, model_id: str) -> ModelSpec | None:
-        """The model of that id, in any case."""
+        """The model of that id or alias, in any case."""
         wanted = model_id.lower()
-        return next((model for model in self.models if model.id == wanted), None)
+        return next((model for model in self.models if wanted in (model.id, *model.aliases)), None)
 
     def family_of(self, architecture: str, *names: str) -> Family | None:
         """The family of a file with this general.architecture that goes by one of `names`."""
@@ -212,32 +216,99 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return frozenset().union(*(family.fim.markers for family in self.families if family.fim))
 
 
-@functools.cache
+NOTHING = Catalogue()
+
+
 def load_catalogue() -> Catalogue:
-    """The catalogue that ships with Kruk: in the package, or at the root of a repository."""
+    """The catalogue that ships with Kruk, with what the user's own models.json adds to it or says instead.
+
+    Raises CatalogueError with the line of the first mistake.
+    """
+    path = user_catalogue()
+    try:
+        status = path.stat()
+    except OSError:
+        return _shipped()
+    return _with_users(path, status.st_mtime_ns, status.st_size)
+
+
+def user_catalogue() -> Path:
+    """Where a user's own models.json is, when there is one."""
+    return paths.data_dir() / "models.json"
+
+
+@functools.cache
+def _shipped() -> Catalogue:
+    """In the package, or at the root of a repository."""
     package = Path(__file__).parent.parent
     installed = package / "models.json"
     path = installed if installed.is_file() else package.parent / "models.json"
+    return parse(_read(path, "Install Kruk again"), path)
+
+
+@functools.lru_cache(1)
+def _with_users(path: Path, _changed: int, _size: int) -> Catalogue:
+    return parse(_read(path, "Check its permissions"), path, _shipped())
+
+
+def _read(path: Path, hint: str) -> bytes:
     try:
-        return parse(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
-        raise CatalogueError(f"`{path}` cannot be read: {error.strerror}", "Install Kruk again") from error
+        raise CatalogueError(f"`{path}` cannot be read: {error.strerror}", hint) from error
 
 
-def parse(text: bytes) -> Catalogue:
-    """Read a models.json and check what its schema cannot say.
+def parse(text: bytes, path: Path = Path("models.json"), under: Catalogue = NOTHING) -> Catalogue:
+    """Read a models.json, put its rows over those of `under`, and check what its schema cannot say.
 
-    Raises CatalogueError with the place of the first mistake.
+    Raises CatalogueError with the line of the first mistake.
     """
     try:
-        catalogue = msgspec.json.decode(text, type=Catalogue)
+        own = msgspec.json.decode(text, type=Catalogue)
+    except msgspec.ValidationError as error:
+        found = re.search(r"at `(\$[^`]*)`", str(error))
+        raise _mistake(path, text, found[1] if found else "$", str(error)) from error
     except msgspec.DecodeError as error:
-        raise CatalogueError(
-            f"models.json is not valid: {error}", "models.schema.json says what it may hold"
-        ) from error
-    for problem in _problems(catalogue):
-        raise CatalogueError(f"models.json is not valid: {problem}", "Correct that entry")
+        byte = re.search(r"byte (\d+)", str(error))
+        line = text.count(b"\n", 0, int(byte[1])) + 1 if byte else text.count(b"\n") + 1
+        raise CatalogueError(f"{path}:{line}: it is not valid JSON: {error}", "Correct it") from error
+    catalogue = Catalogue(
+        (*own.families, *(row for row in under.families if row.id not in {family.id for family in own.families})),
+        (*(row for row in under.models if row.id not in {model.id for model in own.models}), *own.models),
+    )
+    for where, problem in _problems(own, catalogue):
+        raise _mistake(path, text, where, problem)
     return catalogue
+
+
+def _mistake(path: Path, text: bytes, where: str, problem: str) -> CatalogueError:
+    line = text.count(b"\n", 0, place_of(text, where)) + 1
+    return CatalogueError(f"{path}:{line}: {problem}", "`kruk models schema` says what it may hold")
+
+
+def place_of(text: bytes, where: str) -> int:
+    """Offset of the value that a path like "$.models[0].kind" means; of what is around it when it is not there."""
+    at, value = 0, text
+    for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", where):
+        inside = 0
+        try:
+            if key:
+                for name, raw in msgspec.json.decode(value, type=dict[str, msgspec.Raw]).items():
+                    inside = value.index(bytes(raw), value.index(f'"{name}"'.encode(), inside) + len(name) + 2)
+                    if name == key:
+                        break
+                    inside += len(raw)
+                else:
+                    return at
+            else:
+                for raw in msgspec.json.decode(value, type=list[msgspec.Raw])[: int(index) + 1]:
+                    start = value.index(bytes(raw), inside)
+                    inside = start + len(raw)
+                inside = start
+        except (msgspec.DecodeError, ValueError, UnboundLocalError):
+            return at
+        at, value = at + inside, bytes(raw)
+    return at
 
 
 def schema() -> dict[str, Any]:
@@ -253,26 +324,29 @@ def _matches(family: Family, name: str) -> bool:
     return any(re.search(pattern, name, re.IGNORECASE) for pattern in family.match)
 
 
-def _problems(catalogue: Catalogue) -> list[str]:
-    families = [family.id for family in catalogue.families]
-    models = [model.id for model in catalogue.models]
-    files = [file.file.lower() for model in catalogue.models for file in model.files]
-    problems = [
-        f"the {what} `{name}` is there twice"
-        for what, names in (("family", families), ("model", models), ("file", files))
-        for name in sorted(set(names))
-        if names.count(name) > 1
-    ]
-    for model in catalogue.models:
-        if model.family not in families:
-            problems.append(f"`{model.id}` names the unknown family `{model.family}`")
-        quantisations = [file.quantisation for file in model.files]
-        if len(set(quantisations)) < len(quantisations):
-            problems.append(f"`{model.id}` has a quantisation twice")
-    for family in catalogue.families:
+def _problems(own: Catalogue, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Where in `own` it does not agree with itself, or with the whole `catalogue`; and how."""
+    for i, family in enumerate(own.families):
         for pattern in family.match:
             try:
                 re.compile(pattern)
             except re.error as error:
-                problems.append(f"`{family.id}` has the bad pattern `{pattern}`: {error}")
-    return problems
+                yield f"$.families[{i}].match", f"`{family.id}` has the bad pattern `{pattern}`: {error}"
+    families = [family.id for family in catalogue.families]
+    names = [name for model in catalogue.models for name in (model.id, *model.aliases)]
+    files = [file.file.lower() for model in catalogue.models for file in model.files]
+    for i, family in enumerate(own.families):
+        if families.count(family.id) > 1:
+            yield f"$.families[{i}]", f"the family `{family.id}` is there twice"
+    for i, model in enumerate(own.models):
+        where = f"$.models[{i}]"
+        if model.family not in families:
+            yield f"{where}.family", f"`{model.id}` names the unknown family `{model.family}`"
+        for name in (model.id, *model.aliases):
+            if names.count(name) > 1:
+                yield where, f"the model `{name}` is there twice"
+        for j, file in enumerate(model.files):
+            if files.count(file.file.lower()) > 1:
+                yield f"{where}.files[{j}].file", f"the file `{file.file.lower()}` is there twice"
+            if [other.quantisation for other in model.files].count(file.quantisation) > 1:
+                yield f"{where}.files[{j}]", f"`{model.id}` has a quantisation twice"

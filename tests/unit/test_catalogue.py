@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from lsp_server.errors import CatalogueError
-from lsp_server.model import catalogue
+from lsp_server.model import catalogue, registry
 from lsp_server.model.catalogue import DEFAULT_MODEL, Fim, HuggingFace, Wheels, load_catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +56,7 @@ GOLDEN = {  # family: alone, with one other file
         "<reponame>repo<filename>a.py\nA\n<filename>cur.py\n<fim_suffix>S<fim_prefix>P<fim_middle>",
     ),
     "seed-coder": ("<[fim-suffix]>S<[fim-prefix]>P<[fim-middle]>", None),
+    "refact": ("<fim_prefix>P<fim_suffix>S<fim_middle>", None),
     "stable-code": ("<fim_prefix>P<fim_suffix>S<fim_middle>", None),
 }
 
@@ -180,6 +181,20 @@ def test_family_of_a_file(architecture, name, family):
     assert (found.id if found else None) == family
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("gemma-2-2b", "gemma-2-2b-it-Q4_K_M.gguf"),
+        ("pllum-8b-instruct", "Llama-PLLuM-8B-instruct.Q4_K_M.gguf"),
+        ("bielik-11b-v2.3-instruct", "Bielik-11B-v2.3-Instruct.Q4_K_M.gguf"),
+        ("bielik-4.5b-v3.0-instruct:Q8_0", "Bielik-4.5B-v3.0-Instruct.Q8_0.gguf"),
+        ("gemma-2-2b:q8_0", "gemma-2-2b-it-Q8_0.gguf"),
+    ],
+)
+def test_models_by_the_names_people_use(name, file):
+    assert registry.find(name)[1].file == file
+
+
 def q8(name, **facts):
     """A file row."""
     return {"quantisation": "Q8_0", "file": name, **facts}
@@ -214,9 +229,90 @@ def test_a_small_catalogue_is_valid():
         (small(files=[q8("m.gguf", sha256="12")]), "sha256"),
         (small(files=[q8("m.gguf"), q8("M.gguf")]), "`m.gguf` is there twice"),
         (small(files=[q8("m.gguf"), q8("n.gguf")]), "quantisation twice"),
+        (small(aliases=["m"]), "`m` is there twice"),
     ],
 )  # fmt: skip
 def test_mistakes_in_a_catalogue_are_named(text, what):
     with pytest.raises(CatalogueError) as caught:
         catalogue.parse(text)
     assert what in caught.value.what
+
+
+USERS = """{
+  "families": [
+    {"id": "mine", "fim": null, "chat": "chatml", "architectures": ["llama"], "match": ["own-model"]}
+  ],
+  "models": [
+    {
+      "id": "own-model",
+      "title": "Own model",
+      "family": "mine",
+      "kind": "instruct",
+      "params_b": 1.5,
+      "n_ctx_train": 4096,
+      "kv_bytes_per_token": 1000,
+      "licence": {"id": "mit", "name": "MIT", "commercial": true},
+      "files": [
+        {"quantisation": "Q8_0", "file": "own.gguf"},
+        {"quantisation": "Q4_0", "file": "own-4.gguf"}
+      ]
+    }
+  ]
+}
+"""
+
+
+def write_users(home, text):
+    (home / "models.json").write_text(text, encoding="utf-8")
+
+
+def test_a_users_own_models_are_added(home):
+    n_before = len(load_catalogue().models)
+    write_users(home, USERS)
+
+    assert load_catalogue().model("own-model").title == "Own model"
+    assert len(load_catalogue().models) == n_before + 1
+    assert load_catalogue().families[0].id == "mine"  # it comes first where names match
+    (home / "models.json").unlink()
+    assert load_catalogue().model("own-model") is None
+
+
+def test_a_users_row_takes_the_place_of_a_known_one(home):
+    spec = load_catalogue().model(DEFAULT_MODEL)
+    text = json.dumps({"models": [{**msgspec.to_builtins(spec), "title": "Ours"}]})
+    write_users(home, text)
+
+    assert load_catalogue().model(DEFAULT_MODEL).title == "Ours"
+    assert [model.id for model in load_catalogue().models].count(DEFAULT_MODEL) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "what"),
+    [
+        ('"instruct"', '"chat"', 10, "Invalid enum value 'chat'"),
+        ('"params_b": 1.5,', '"params_b": 1.5, "colour": 1,', 6, "unknown field `colour`"),
+        ('"file": "own-4.gguf"', '"file": "../own.gguf"', 17, "matching regex"),
+        ('"own-4.gguf"', '"own.gguf"', 16, "`own.gguf` is there twice"),
+        ('"mine",\n', '"theirs",\n', 9, "unknown family `theirs`"),
+        ('"own-model",\n', f'"{DEFAULT_MODEL}-x",\n', 0, ""),
+        ('["own-model"]', '["("]', 3, "bad pattern"),
+        ('"title": "Own model",', '"title": "Own model"', 9, "not valid JSON"),
+        ('"kind": "instruct",', "", 6, "missing required field `kind`"),
+    ],
+)
+def test_a_bad_row_of_a_user_is_told_by_its_line(home, old, new, line, what):
+    assert USERS.count(old) == 1
+    write_users(home, USERS.replace(old, new))
+    if not what:
+        assert load_catalogue().model(f"{DEFAULT_MODEL}-x")
+        return
+    with pytest.raises(CatalogueError) as caught:
+        load_catalogue()
+    assert what in caught.value.what
+    assert caught.value.what.startswith(f"{home / 'models.json'}:{line}: ")
+
+
+def test_a_file_that_is_not_json(home):
+    write_users(home, "{\n\n  oops")
+    with pytest.raises(CatalogueError, match=r"models.json:3: it is not valid JSON"):
+        load_catalogue()

@@ -228,3 +228,8 @@ def test_what_another_program_has_is_not_downloaded_again(tmp_path, monkeypatch)
     assert "LM Studio has it already" in result.stderr
     assert result.stdout.replace("\n", "") == f"ready: {path}"
     assert path.exists() and not paths.models_dir().exists()
+
+
+def test_the_schema_for_a_file_of_ones_own():
+    content = json.loads(run("schema").stdout)
+    assert "ModelSpec" in content["$defs"] and "Family" in content["$defs"]
