@@ -49,6 +49,12 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="where to draw the summary")
 
 
+def add_journal_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where every case is kept at once, so that the benchmark can be stopped and taken up again."""
+    parser.add_argument("--journal", metavar="FILE", type=Path, help="keeps each case; what is there is not done again")
+    parser.add_argument("--minutes", metavar="M", type=float, help="stop after so long")
+
+
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Read the command line; `model` becomes the path of a sound model file."""
     arguments = parser.parse_args()

@@ -17,12 +17,12 @@ def contract_of(target: Target) -> str:
     n = n_header
     while n and n < len(lines) and (not lines[n].strip() or _is_quiet(tree, lines, n)):
         n += 1
-    above = _comment_above(target)
+    above = comment_above(target)
     is_documented = above or n > n_header or any(_is_quiet(tree, lines, row) for row in range(n_header))
     return above + "\n".join(lines[:n]) + "\n" if is_documented and n < len(lines) else ""
 
 
-def _comment_above(target: Target) -> str:
+def comment_above(target: Target) -> str:
     """What the outline counts to the definition, above its first line."""
     document = target.document
     named = definition_named_at(document, target.language, target.start)

@@ -151,7 +151,7 @@ class _Run:
                     "Write it into a comment at the selection's start, or give `kruk.edit` an `instruction`.",
                 )
         language = self.session.settings.answer_language
-        return self.action.filled(values(target, problems, instruction, language, self._path()))
+        return self.action.filled(values(self.action, target, problems, instruction, language, self._path()))
 
     def _path(self) -> Path | None:
         return protocol.path_of(self.document.uri)
