@@ -96,7 +96,7 @@ class _Run:
     applies: bool
 
     async def run(self) -> dict[str, Any]:
-        model = self.session.worker.model
+        model = self.session.worker.chat_model
         if why := why_not(model.info if model else None):
             raise KrukError(why.rstrip("."))
         if is_secret(self.session, self.document):

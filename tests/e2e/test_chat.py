@@ -125,3 +125,14 @@ async def test_cancelling_an_answer(start):
     editor.client.cancel_request(types.CancelParams(id="c"))
     with pytest.raises(JsonRpcException, match="cancelled"):
         await asyncio.wait_for(asyncio.wrap_future(future), 10)
+
+
+async def test_a_model_of_its_own_for_chat_and_actions(start):
+    script = {"isBase": True, "knows": ["a + b"], "chatSays": "From the other model."}
+    editor = await start(script, options={"chatModel": "chat"})
+    editor.open("def add(a, b):\n    return a + b\n\n\ndef sum(a, b):\n    return \n")
+    answer = await editor.request("kruk/chat", said("Hi"))
+    assert answer.text == "From the other model."
+    params = types.ExecuteCommandParams("kruk.explain", [{"uri": URI}])
+    assert (await editor.request("workspace/executeCommand", params))["text"] == "From the other model."
+    assert (await editor.request("kruk/status")).state == "ready"
