@@ -95,8 +95,19 @@ def passes(program: str, language_id: str = "python") -> bool:
         if language.build and _run(_command(language.build, language), folder, dict(os.environ), BUILD_PATIENCE_S)[0]:
             return False
         run = ["command", *_command(language.run, language)] if language.run else ["python", language.file]
-        code, said = _run([sys.executable, "-I", "-c", _GUARD, *run], folder, {}, PATIENCE_S)
+        code, said = _limited(run, folder)
         return code == 0 and word.encode() in said.splitlines()
+
+
+def pytest(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run this Python's pytest in a folder, within the limits; its exit code, and what it said."""
+    command = ["command", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    code, said = _limited(command, folder)
+    return code, said.decode("utf-8", "replace")
+
+
+def _limited(command: list[str], folder: Path) -> tuple[int, bytes]:
+    return _run([sys.executable, "-I", "-c", _GUARD, *command], folder, {}, PATIENCE_S)
 
 
 def _command(command: tuple[str, ...], language: Language) -> list[str]:

@@ -22,7 +22,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import command
 import execute
@@ -45,13 +44,11 @@ from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
 from lsp_server.model.loading import loader_for
 from lsp_server.model.states import States
-from lsp_server.model.worker import Steps
 from lsp_server.settings import read
 from lsp_server.syntax.languages import language_for
 from lsp_server.syntax.tree import parse
 from lsp_server.text import Document
 
-T = TypeVar("T")
 MAX_PLAIN_TOKENS = 700
 _COMMENT = re.compile(r"^[ \t]*/\*.*?\*/|(?:^[ \t]*//.*\n)+", re.M | re.S)
 _CLOSER = re.compile(r"\s*\n\}\s*\Z")
@@ -115,7 +112,9 @@ class Case:
 def main() -> int:
     """Measure, print the summary, write the file; the exit code is 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", metavar="FILE", type=Path, required=True, help="HumanEvalPack's tasks in a language")
+    parser.add_argument(
+        "--data", metavar="FILE", type=Path, required=True, help="HumanEvalPack's tasks in a language"
+    )
     parser.add_argument("--language", metavar="ID", default="python", help="of the tasks (default: %(default)s)")
     parser.add_argument("-n", metavar="N", type=int, default=40, help="tasks (default: %(default)s)")
     parser.add_argument("--seed", metavar="S", default="1", help="chooses the tasks (default: %(default)s)")
@@ -207,7 +206,7 @@ def plain(model: Model, _: Action, task: Task, language_id: str) -> Case:
     above, code, closer = task.parts
     words = Message("user", f"{above}{code}{closer}\n\nFix bugs in `{task.entry_point}`.")
     steps = ask(model, [words], MAX_PLAIN_TOKENS, lambda _: None, States(None), stop=has_code, count=count)
-    code = code_in(_result(steps).text)
+    code = code_in(command.finish(steps).text)
     ms = (time.perf_counter() - began) * 1e3
     if not (closer and above.strip() in code):  # where it wrote the function only, it goes into its place
         code = f"{above}\n{code}{closer}"
@@ -224,7 +223,7 @@ def fix(model: Model, action: Action, task: Task, language_id: str) -> Case:
     at = len(above) + len(code) - 1
     target = target_of(document, language, at, at)
     words = action.filled(values(action, target, [], f"`{task.entry_point}` has a bug.", "", None))
-    outcome = _result(edit(action, target, words, States(None))(model))
+    outcome = command.finish(edit(action, target, words, States(None))(model))
     ms = (time.perf_counter() - began) * 1e3
     text = apply(document.text, list(outcome.changes))
     is_sound = text.startswith(above) and text.endswith(behind)
@@ -261,14 +260,6 @@ def summary(cases: Sequence[Case], seed: str) -> list[Row]:
             for part in (50, 95)
         ),
     ]  # fmt: skip
-
-
-def _result(steps: Steps[T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 if __name__ == "__main__":
