@@ -21,6 +21,7 @@ from lsp_server.errors import KrukError
 from lsp_server.model import registry
 from lsp_server.model.catalogue import DEFAULT_MODEL
 from lsp_server.model.memory import default_threads
+from lsp_server.model.worker import Steps
 
 T = TypeVar("T")
 Side: TypeAlias = "Editor | Peer"
@@ -47,6 +48,14 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where the results go."""
     parser.add_argument("--json", metavar="FILE", type=Path, help="where to write everything that was measured")
     parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="where to draw the summary")
+
+
+def add_journal_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where every case is kept at once, so that the benchmark can be stopped and taken up again."""
+    parser.add_argument(
+        "--journal", metavar="FILE", type=Path, help="keeps each case; what is there is not done again"
+    )
+    parser.add_argument("--minutes", metavar="M", type=float, help="stop after so long")
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -128,6 +137,15 @@ def run(work: Callable[[], None]) -> int:
         tell(f"error: {error}")
         return 1
     return 0
+
+
+def finish(steps: Steps[T]) -> T:
+    """Step a job for the model to its end, with nobody cutting in."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def add_tree_arguments(parser: argparse.ArgumentParser) -> None:

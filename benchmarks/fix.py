@@ -1,13 +1,12 @@
 """How often Fix puts a bug right, beside one plain chat request to the same model with the same information.
 
-usage: python benchmarks/fix.py --data humanevalpack_python.jsonl -n N [--half 1|2] [--model PATH|ID] [--seed S]
-                                [--json FILE]
+usage: python benchmarks/fix.py --data humanevalpack_python.jsonl [--language ID] -n N [--model PATH|ID] [--seed S]
+                                [--journal FILE] [--minutes M] [--json FILE]
 
---data FILE: the Python tasks of HumanEvalPack (OctoPack). Each is a documented function with a bug; both sides are
-shown the function with its documentation, and told that it has a bug. The plain side ("peer") is asked once, and its
-first block of code is taken; Fix works as in an editor, on a file that holds the function. A task is solved when its
-tests pass.
---half takes every second task of those that the seed chose, the first ones or the others.
+--data FILE: the tasks of HumanEvalPack (OctoPack) in the language. Each is a documented function with a bug; both
+sides are shown the function with its documentation, and told that it has a bug. The plain side ("peer") is asked once,
+and its first block of code is taken; Fix works as in an editor, on a file that holds the function. A task is solved
+when its tests pass; those are left out whose own solution does not pass here, or whose bug does.
 WARNING: this RUNS WHAT THE MODEL WROTE, in a child process with limits but in no sandbox; see execute.py.
 
 Counted too: edits that do not parse or touch a line outside of the function (there should be none), how many tokens
@@ -17,12 +16,12 @@ were decoded one by one, and how long it took. What is in brackets is the bootst
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import command
 import execute
@@ -30,6 +29,7 @@ import figures
 import msgspec
 from figures import Row
 from holes import sample
+from journal import Journal
 
 from lsp_server.actions.action import Action
 from lsp_server.actions.ask import Count, ask
@@ -44,14 +44,14 @@ from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
 from lsp_server.model.loading import loader_for
 from lsp_server.model.states import States
-from lsp_server.model.worker import Steps
 from lsp_server.settings import read
 from lsp_server.syntax.languages import language_for
 from lsp_server.syntax.tree import parse
 from lsp_server.text import Document
 
-T = TypeVar("T")
 MAX_PLAIN_TOKENS = 700
+_COMMENT = re.compile(r"^[ \t]*/\*.*?\*/|(?:^[ \t]*//.*\n)+", re.M | re.S)
+_CLOSER = re.compile(r"\s*\n\}\s*\Z")
 
 
 class Task(msgspec.Struct):
@@ -59,19 +59,40 @@ class Task(msgspec.Struct):
 
     task_id: str
     prompt: str
+    declaration: str
+    canonical_solution: str
     buggy_solution: str
     test: str
     entry_point: str
+    test_setup: str = ""
 
     @property
-    def imports(self) -> str:
-        """What stands in front of the function."""
-        return self.prompt[: self.prompt.rfind(f"def {self.entry_point}(")]
+    def parts(self) -> tuple[str, str, str]:
+        """The file with the bug: what stands in front, the documented function, and what closes around it.
+
+        Documentation inside the function is in the prompt; a comment stands right above the function here, though
+        some of the prompts have imports between the two.
+        """
+        above, _, signature = self.declaration.rstrip("\n").rpartition("\n")
+        above = f"{above}\n" if above.strip() else ""
+        comment = _COMMENT.search(self.prompt)
+        if comment and comment.start() < self.prompt.rfind(signature.strip()):
+            indent = signature[: len(signature) - len(signature.lstrip())]
+            code = f"{indent}{comment[0].strip()}\n{signature}\n{self.buggy_solution}"
+        else:
+            above = self.prompt[: self.prompt.rfind(signature)]
+            code = (self.prompt + self.buggy_solution).removeprefix(above)
+        closer = _CLOSER.search(code) if signature[:1].isspace() else None
+        return above, code[: closer.start()] if closer else code.rstrip("\n"), closer[0] if closer else ""
+
+    def program(self, code: str) -> str:
+        """A file with its tests."""
+        return f"{self.test_setup}{code}\n{self.test}"
 
     @property
-    def function(self) -> str:
-        """The function with the bug."""
-        return (self.prompt + self.buggy_solution).removeprefix(self.imports).rstrip("\n")
+    def is_fair(self) -> bool:
+        """Whether the function can be told from the file, and its name is known."""
+        return self.entry_point in self.declaration.rstrip("\n").rpartition("\n")[2]
 
 
 @dataclass(frozen=True)
@@ -91,25 +112,35 @@ class Case:
 def main() -> int:
     """Measure, print the summary, write the file; the exit code is 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", metavar="FILE", type=Path, required=True, help="HumanEvalPack's Python tasks")
+    parser.add_argument(
+        "--data", metavar="FILE", type=Path, required=True, help="HumanEvalPack's tasks in a language"
+    )
+    parser.add_argument("--language", metavar="ID", default="python", help="of the tasks (default: %(default)s)")
     parser.add_argument("-n", metavar="N", type=int, default=40, help="tasks (default: %(default)s)")
-    parser.add_argument("--half", type=int, choices=(1, 2), help="every second task only")
     parser.add_argument("--seed", metavar="S", default="1", help="chooses the tasks (default: %(default)s)")
     command.add_model_argument(parser)
+    command.add_journal_arguments(parser)
     parser.add_argument("--json", metavar="FILE", type=Path, help="where to write everything that was measured")
     arguments = command.parse(parser)
+    language = execute.languages().get(arguments.language)
+    if language is None:
+        parser.error(f"--language is one of {', '.join(execute.languages())}")
+    if language.missing:
+        parser.error(f"`{language.missing}` is not on this machine")
     if not execute.can_execute():
         parser.error("this system cannot limit what it runs (Windows)")
     cases: list[Case] = []
     code = command.run(lambda: measure(arguments, cases))
     if cases:
         rows = summary(cases, arguments.seed)
-        figures.show(rows, f"Fix: {len(cases) // 2} tasks, {arguments.model.name}")
+        title = f"Fix: {len(cases) // 2} tasks in {arguments.language}, {arguments.model.name}"
+        figures.show(rows, title)
         if arguments.json:
             figures.save(
                 arguments.json,
                 benchmark="fix",
                 model=arguments.model.name,
+                language=arguments.language,
                 seed=arguments.seed,
                 machine=figures.machine(),
                 summary=[asdict(row) for row in rows],
@@ -118,33 +149,52 @@ def main() -> int:
     return code
 
 
-def read_tasks(path: Path, n: int, seed: str, half: int | None) -> list[Task]:
-    """Choose tasks by the seed. Raises KrukError when the file cannot be read, or is of another form."""
+def read_tasks(path: Path, seed: str) -> list[Task]:
+    """All tasks in the seed's order. Raises KrukError when the file cannot be read, or is of another form."""
     try:
         rows = [msgspec.json.decode(line, type=Task) for line in path.read_bytes().splitlines() if line.strip()]
     except (OSError, msgspec.DecodeError) as error:
         raise KrukError(
-            f"`{path}` cannot be read: {error}", "Take HumanEvalPack's humanevalpack_python.jsonl"
+            f"`{path}` cannot be read: {error}", "Take HumanEvalPack's humanevalpack_python.jsonl, or another"
         ) from error
     tasks = {row.task_id: row for row in rows}
-    chosen = [tasks[name] for name in sample(list(tasks), n, seed)]
-    return chosen[half - 1 :: 2] if half else chosen
+    return [tasks[name] for name in sample(list(tasks), len(tasks), seed)]
 
 
 def measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
     """Do every task on both sides, in turn."""
-    tasks = read_tasks(arguments.data, arguments.n, arguments.seed, arguments.half)
+    journal = Journal(arguments.journal, Case, arguments.minutes)
     command.tell("loading the model")
     model = loader_for(read({"model": str(arguments.model)}).settings)(lambda _: None, lambda: True)
     action = next(action for action in actions([]) if action.name == "fix")
-    for n, task in enumerate(tasks, 1):
-        done = [plain(model, task), fix(model, action, task)]
+    for task in read_tasks(arguments.data, arguments.seed):
+        if len(cases) == 2 * arguments.n:
+            return
+        keys = [f"{task.task_id} {side}" for side in ("plain", "Fix")]
+        if keys[1] not in journal.cases:
+            if journal.is_late:
+                return command.tell("the time is over; the same command goes on from here")
+            if not is_sound_task(task, arguments.language):
+                continue
+            for key, do in zip(keys, (plain, fix), strict=True):
+                journal.add(key, do(model, action, task, arguments.language))
+        done = [journal.cases[key] for key in keys]
         cases += done
         told = "; ".join(f"{case.side} {'passes' if case.passes else case.refusal or 'fails'}" for case in done)
-        command.tell(f"task {n}/{len(tasks)}, {task.task_id}: {told}")
+        command.tell(f"task {len(cases) // 2}/{arguments.n}, {task.task_id}: {told}")
 
 
-def plain(model: Model, task: Task) -> Case:
+def is_sound_task(task: Task, language_id: str) -> bool:
+    """Whether its tests tell the solution from the bug, on this machine."""
+    above, code, closer = task.parts if task.is_fair else ("", "", "")
+    return (
+        bool(code)
+        and execute.passes(task.program(task.declaration + task.canonical_solution), language_id)
+        and not execute.passes(task.program(above + code + closer), language_id)
+    )
+
+
+def plain(model: Model, _: Action, task: Task, language_id: str) -> Case:
     """Ask once, as one would in a chat."""
     began, count = time.perf_counter(), Count()
     said: list[str] = []
@@ -153,31 +203,40 @@ def plain(model: Model, task: Task) -> Case:
         said.append(new)
         return "".join(said).count("```") > 1 and new.endswith("\n")
 
-    words = f"{task.imports}{task.function}\n\nFix bugs in `{task.entry_point}`."
-    steps = ask(model, [Message("user", words)], MAX_PLAIN_TOKENS, lambda _: None, stop=has_code, count=count)
-    code = code_in(_result(steps).text)
+    above, code, closer = task.parts
+    words = Message("user", f"{above}{code}{closer}\n\nFix bugs in `{task.entry_point}`.")
+    steps = ask(model, [words], MAX_PLAIN_TOKENS, lambda _: None, States(None), stop=has_code, count=count)
+    code = code_in(command.finish(steps).text)
     ms = (time.perf_counter() - began) * 1e3
-    passes = execute.passes(f"{task.imports}\n{code}\n{task.test}")
-    return Case(task.task_id, "plain", passes, ms, count.n_tokens, count.n_single)
+    if not (closer and above.strip() in code):  # where it wrote the function only, it goes into its place
+        code = f"{above}\n{code}{closer}"
+    return Case(task.task_id, "plain", passes(task, code, language_id), ms, count.n_tokens, count.n_single)
 
 
-def fix(model: Model, action: Action, task: Task) -> Case:
-    """Run the action on the function, in a file with its imports above and a line below."""
-    before, behind = task.imports, "\n\n# The end.\n"
-    document = Document("file:///task.py", "python", 1, before + task.function + behind)
-    language = language_for("python")
+def fix(model: Model, action: Action, task: Task, language_id: str) -> Case:
+    """Run the action on the function, in a file with its imports above and what closes it below."""
+    language = language_for(language_id)
+    above, code, closer = task.parts
+    behind = closer or f"\n\n{language.line_comment if language else ''} The end.\n"
+    document = Document("file:///task", language_id, 1, above + code + behind)
     began = time.perf_counter()
-    target = target_of(document, language, len(before) + 1, len(before) + 1)
-    words = action.filled(values(target, [], f"`{task.entry_point}` has a bug.", "", None))
-    outcome = _result(edit(action, target, words, States(None))(model))
+    at = len(above) + len(code) - 1
+    target = target_of(document, language, at, at)
+    words = action.filled(values(action, target, [], f"`{task.entry_point}` has a bug.", "", None))
+    outcome = command.finish(edit(action, target, words, States(None))(model))
     ms = (time.perf_counter() - began) * 1e3
     text = apply(document.text, list(outcome.changes))
-    is_sound = text.startswith(before) and text.endswith(behind)
-    if language and parse(text, language).n_errors:
+    is_sound = text.startswith(above) and text.endswith(behind)
+    if language and parse(text, language).n_errors > parse(document.text, language).n_errors:
         is_sound = False
-    passes = execute.passes(f"{text}\n{task.test}")
     count = outcome.count
-    return Case(task.task_id, "Fix", passes, ms, count.n_tokens, count.n_single, outcome.refusal, is_sound)
+    solved = passes(task, text, language_id)
+    return Case(task.task_id, "Fix", solved, ms, count.n_tokens, count.n_single, outcome.refusal, is_sound)
+
+
+def passes(task: Task, code: str, language_id: str) -> bool:
+    """Whether a file passes the task's tests."""
+    return execute.passes(task.program(code), language_id)
 
 
 def summary(cases: Sequence[Case], seed: str) -> list[Row]:
@@ -201,14 +260,6 @@ def summary(cases: Sequence[Case], seed: str) -> list[Row]:
             for part in (50, 95)
         ),
     ]  # fmt: skip
-
-
-def _result(steps: Steps[T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -80,6 +80,7 @@ class Session:
     _waiting: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # done: superseded
     _keeper: asyncio.TimerHandle | None = None
     _asked_for: tuple[Any, ...] | None = None
+    _asked_for_chat: tuple[Any, ...] | None = None
 
     # -- documents ----------------------------------------------------------------------------------------
 
@@ -146,6 +147,21 @@ class Session:
             self._asked_for = wanted
             self._forget_suggestions()
             self.worker.load(self.loader_for(self.settings))
+        self._ensure_chat_model()
+
+    @property
+    def has_chat_model(self) -> bool:
+        """Whether chats and actions have a model of their own."""
+        settings = self.settings
+        return settings.chat_model not in ("", settings.model or registry.default_choice() or DEFAULT_MODEL)
+
+    def _ensure_chat_model(self) -> None:
+        settings = self.settings
+        wanted = (settings.chat_model, settings.context_size, settings.threads) if self.has_chat_model else None
+        if wanted != self._asked_for_chat:
+            self._asked_for_chat = wanted
+            own = replace(settings, model=settings.chat_model)
+            self.worker.load_chat(self.loader_for(own) if wanted else None)
 
     def _forget_suggestions(self) -> None:
         remote = self.settings.remote

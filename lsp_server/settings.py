@@ -46,7 +46,8 @@ OPTIONS = (
     Option(
         "chatModel",
         "",
-        "Model for explanations and chat. Has no effect yet: they use `model`, when that is an instruct model.",
+        "Model for actions and chat, loaded beside `model` when one is first asked for. Empty: `model`, which must then "
+        "be an instruct model.",
     ),
     Option("completion.enabled", True, "Suggest completions."),
     Option(

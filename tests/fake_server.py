@@ -2,7 +2,7 @@
 
 usage: python -m tests.fake_server SCRIPT.json
 The script: {"knows": [text, …], "says": text, "wavers": text, "loadError": text, "loadSeconds": n,
-"isBase": bool}. "says" may be a list: what it says in a conversation's first turn, in the second, and so on.
+"isBase": bool, "chatSays": text}. "chatSays" is of the model named `chat`. "says" may be a list: what it says in a conversation's first turn, in the second, and so on.
 Serves more methods, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`;
 and two that count: `fake/waiting`, `fake/passed`.
 """
@@ -43,6 +43,8 @@ def loader_for(settings: Settings) -> Loader:
             raise ModelLoadError(script.get("loadError", "the fake is broken"), "Choose another")
         print("a stray print while loading")
         fill, said = knowing(*script.get("knows", [])), script.get("says", "It adds.")
+        if settings.model == "chat":
+            said = script["chatSays"]
         turns = [saying(text) for text in (said if isinstance(said, list) else [said])]
         second = knowing(script["wavers"]) if "wavers" in script else None
 
@@ -51,7 +53,7 @@ def loader_for(settings: Settings) -> Loader:
             return turns[min(n, len(turns)) - 1](prompt) if n else fill(prompt)
 
         model = FakeModel(answer, second=second, gate=gate)
-        if script.get("isBase"):
+        if script.get("isBase") and settings.model != "chat":
             model.info = replace(model.info, name="qwen2.5-coder-1.5b", is_instruct=False)
         return model
 

@@ -12,7 +12,7 @@ def why_not(info: ModelInfo | None) -> str:
         return ""
     return (
         f"`{info.name}` is a base model, which follows no instructions. "
-        f"Run `kruk models pull {_instruct_model(info.name)}`, and choose it as `kruk.model`."
+        f"Run `kruk models pull {_instruct_model(info.name)}`, and choose it as `kruk.chatModel`."
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from lsp_server.actions.target import Target, definition_named_at
+from lsp_server.actions.target import Target, definition_named_at, line_text, tree_of
 from lsp_server.syntax.tree import SyntaxTree, parse
-from lsp_server.text import unix
+from lsp_server.text import Document, unix
+
+MAX_LINES_ABOVE = 60
 
 
 def contract_of(target: Target) -> str:
@@ -17,20 +19,32 @@ def contract_of(target: Target) -> str:
     n = n_header
     while n and n < len(lines) and (not lines[n].strip() or _is_quiet(tree, lines, n)):
         n += 1
-    above = _comment_above(target)
+    above = comment_above(target)
     is_documented = above or n > n_header or any(_is_quiet(tree, lines, row) for row in range(n_header))
     return above + "\n".join(lines[:n]) + "\n" if is_documented and n < len(lines) else ""
 
 
-def _comment_above(target: Target) -> str:
-    """What the outline counts to the definition, above its first line."""
+def comment_above(target: Target) -> str:
+    """The comment right above a definition, with the decorators and attributes that stand between; "" for none."""
     document = target.document
+    tree = tree_of(document.text, target.language)
     named = definition_named_at(document, target.language, target.start)
-    first = document.line_of(target.start)
-    if named is None or named.name != target.name or named.start >= first:
+    first = row = document.line_of(target.start)
+    if tree is None or named is None or named.name != target.name:
         return ""
-    lines = unix(document.text[document.line_starts[named.start] : document.line_starts[first]]).split("\n")
+    row = min(row, named.start)
+    while row and first - row < MAX_LINES_ABOVE and _is_comment(tree, document, row - 1):
+        row -= 1
+    lines = unix(document.text[document.line_starts[row] : document.line_starts[first]]).split("\n")
     return "\n".join(line.removeprefix(target.indent) for line in lines)
+
+
+def _is_comment(tree: SyntaxTree, document: Document, row: int) -> bool:
+    """Whether a line begins within a comment."""
+    text = line_text(document, row)
+    return (
+        tree.region_at(document.line_starts[row] + len(text) - len(text.lstrip()) + bool(text.strip())) == "comment"
+    )
 
 
 def _n_header_lines(tree: SyntaxTree, lines: list[str]) -> int:

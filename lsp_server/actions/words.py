@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lsp_server.actions.action import Action
+from lsp_server.actions.contract import comment_above
 from lsp_server.actions.target import Target
 from lsp_server.chat.language import wish
 from lsp_server.chat.markdown import fenced
 
 
 def values(
-    target: Target, problems: Sequence[tuple[str, str]], instruction: str, answer_language: str, path: Path | None
+    action: Action,
+    target: Target,
+    problems: Sequence[tuple[str, str]],
+    instruction: str,
+    answer_language: str,
+    path: Path | None,
 ) -> dict[str, str]:
-    """Values by placeholder. `problems`: lines of code, and what is wrong in each."""
+    """Values by placeholder. `problems`: lines of code, and what is wrong in each.
+
+    The comment above a definition is shown with it, unless the answer takes the place of all that is shown.
+    """
+    above = comment_above(target) if action.edits != "code" and target.is_definition else ""
     return {
-        "code": fenced(target.code, target.document.language_id),
+        "code": fenced(above + target.code, target.document.language_id),
         "language": target.document.language_id,
         "name": target.name or "this code",
         "file": path.name if path else "",

@@ -114,7 +114,7 @@ class _Run:
     applies: bool
 
     async def run(self) -> dict[str, Any]:
-        model = self.session.worker.model
+        model = self.session.worker.chat_model
         if why := why_not(model.info if model else None):
             raise KrukError(why.rstrip("."))
         if is_secret(self.session, self.document):
@@ -169,7 +169,7 @@ class _Run:
                     "Write it into a comment at the selection's start, or give `kruk.edit` an `instruction`.",
                 )
         language = self.session.settings.answer_language
-        return self.action.filled(values(target, problems, instruction, language, self._path()))
+        return self.action.filled(values(self.action, target, problems, instruction, language, self._path()))
 
     def _path(self) -> Path | None:
         return protocol.path_of(self.document.uri)

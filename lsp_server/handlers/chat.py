@@ -191,7 +191,8 @@ async def _answer(
 
     settings, conversations = session.settings, session.conversations
     budget = settings.context_budget_tokens
-    needed = budget + budget // 2 + settings.completion.max_tokens if settings.completion.enabled else 0
+    is_shared = settings.completion.enabled and not session.has_chat_model
+    needed = budget + budget // 2 + settings.completion.max_tokens if is_shared else 0
     work = answer(
         conversations.of(name),
         turns,

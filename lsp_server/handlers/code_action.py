@@ -103,7 +103,7 @@ def _code_action(
         found["diagnostics"] = params.context.diagnostics
     if client.has_action_tags:
         found["tags"] = [LLM_GENERATED]
-    model = session.worker.model
+    model = session.worker.chat_model
     reason = why_not(model.info if model else None)
     if reason and client.has_disabled_actions:
         return {**found, "disabled": {"reason": reason}}

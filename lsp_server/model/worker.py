@@ -3,7 +3,8 @@
 Work comes as jobs: generators over the model that yield wherever another job may cut in. The most urgent
 job runs; a more urgent one that arrives aborts the evaluation that is under way, which keeps what it has
 finished, and the interrupted job goes on afterwards. Loading a model is the first thing the thread does
-for it; jobs that arrive meanwhile wait. A model whose server is lost is loaded again when somebody asks.
+for it; jobs that arrive meanwhile wait. A model whose server is lost is loaded again when somebody asks. What has
+the urgency of chat may have a model of its own, loaded when it is first needed; the two never compute at once.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class _Job(Generic[T]):
     start: Callable[[Model], Steps[T]] = field(compare=False)
     future: Future[T] = field(compare=False, default_factory=Future)
     steps: Steps[T] | None = field(compare=False, default=None)
+    model: Model | None = field(compare=False, default=None)  # that the steps are on
 
 
 class Worker:
@@ -67,6 +69,10 @@ class Worker:
         self._loader: Loader | None = None
         self._newest: Loader | None = None  # that was given: the one to load again by
         self._model: Model | None = None
+        self._chat_loader: Loader | None = None
+        self._chat: Model | None = None
+        self._old_chat: Model | None = None  # to be freed by the thread
+        self._used: Model | None = None  # by the current job
         self._failure: KrukError | None = ModelError("No model was asked for")
         self._is_closing = False
         self.status = Status("off", "No model")
@@ -81,6 +87,11 @@ class Worker:
         return self._model
 
     @property
+    def chat_model(self) -> Model | None:
+        """The model that answers chats and actions; None as long as it is not loaded."""
+        return self._chat if self._chat_loader else self._model
+
+    @property
     def is_at_work(self) -> bool:
         """Whether the model computes or is being loaded: for whom or what does not matter."""
         return self._current is not None or self.status.state == "loading"
@@ -92,6 +103,14 @@ class Worker:
             self._failure = None
             self._tell(Status("loading", "Loading the model", 0))
             self._interrupt(Urgency.COMPLETION)
+            self._wake.notify()
+
+    def load_chat(self, loader: Loader | None) -> None:
+        """Let chats and actions have a model of their own from now on, or none. It is loaded when one is asked for."""
+        with self._wake:
+            self._chat_loader = loader
+            self._old_chat, self._chat = self._chat or self._old_chat, None
+            self._interrupt(Urgency.CHAT)
             self._wake.notify()
 
     def submit(self, urgency: Urgency, start: Callable[[Model], Steps[T]]) -> Future[T]:
@@ -131,22 +150,25 @@ class Worker:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not (self._is_closing or self._loader or self._runnable()):
+                while not (self._is_closing or self._loader or self._old_chat or self._runnable()):
                     self._settle()
                     self._wake.wait()
                 if self._is_closing:
                     break
                 loader, self._loader = self._loader, None
-                job = None if loader else self._pick()
+                old, self._old_chat = self._old_chat, None
+                job = None if loader or old else self._pick()
+            if old:
+                self._free(old)
             if loader:
                 self._load(loader)
             elif job:
                 self._step(job)
         for job in list(self._jobs):
             job.future.cancel()
-        if self._model:
-            self._model.close()
-            self._model = None
+        for model in filter(None, (self._model, self._chat, self._old_chat)):
+            model.close()
+        self._model = self._chat = self._old_chat = None
 
     def _runnable(self) -> bool:
         return bool(self._jobs) and (self._model is not None or self._failure is not None)
@@ -154,8 +176,10 @@ class Worker:
     def _pick(self) -> _Job[Any]:
         """Choose the most urgent job and let it run. Called with the lock held."""
         job = self._current = min(self._jobs)
-        if self._model:
-            self._model.allow()
+        is_chat = job.urgency == Urgency.CHAT and self._chat_loader is not None
+        self._used = self._chat if is_chat else self._model
+        if self._used:
+            self._used.allow()
             if job.urgency > Urgency.CHAT:
                 self._settle()  # nobody waits for it
             elif self.status.state == "ready":
@@ -168,10 +192,13 @@ class Worker:
             if job.future.cancelled():
                 self._drop(job)
                 return
-            if self._model is None:
+            if self._used is None and job.urgency == Urgency.CHAT and (loader := self._chat_loader):
+                self._load_chat(loader)
+                return  # something more urgent may have come meanwhile
+            if self._used is None:
                 raise self._failure or ModelLoadError("The model is not loaded")
-            if job.steps is None:
-                job.steps = job.start(self._model)
+            if job.steps is None or job.model is not self._used:
+                job.model, job.steps = self._used, job.start(self._used)
             next(job.steps)
         except StopIteration as end:
             if self._finish(job):
@@ -184,7 +211,7 @@ class Worker:
                 job.future.set_exception(error)
         finally:
             with self._wake:
-                self._current = None
+                self._current = self._used = None
 
     def _finish(self, job: _Job[Any]) -> bool:
         """Take a job off the list; says whether anybody still waits for it."""
@@ -197,6 +224,36 @@ class Worker:
                 self._jobs.remove(job)
         if job.steps:
             job.steps.close()
+
+    def _free(self, model: Model) -> None:
+        """Close a model; jobs that were begun on it begin again on the one in its place."""
+        with self._wake:
+            jobs = [job for job in self._jobs if job.model is model]
+        for job in jobs:
+            if job.steps:
+                job.steps.close()
+            job.steps = job.model = None
+        model.close()
+
+    def _load_chat(self, loader: Loader) -> None:
+        """Load the model for chats. Raises KrukError; the next chat tries again."""
+        self._tell(Status("loading", "Loading the model for chat", 0))
+        model = None
+        try:
+            model = loader(
+                lambda percent: self._tell(Status("loading", "Loading the model for chat", percent)),
+                lambda: not self._is_closing and self._chat_loader is loader,
+            )
+        except Exception:
+            if self._chat_loader is loader and not self._is_closing:  # else another one is wanted, or none
+                raise
+        finally:
+            with self._wake:
+                if model and self._chat_loader is loader:
+                    self._chat = model
+                self._tell(self._rest())
+        if model and self._chat is not model:
+            model.close()
 
     def _load(self, loader: Loader) -> None:
         self._drop_model()
@@ -212,17 +269,11 @@ class Worker:
         else:
             with self._wake:
                 self._model = model
-                self._tell(Status("ready", f"{model.info.name} is ready"))
+                self._tell(self._rest())
 
     def _drop_model(self) -> None:
         if self._model:
-            with self._wake:
-                jobs = list(self._jobs)
-            for job in jobs:
-                if job.steps:  # begun on the old model: begin again on the new one
-                    job.steps.close()
-                    job.steps = None
-            self._model.close()
+            self._free(self._model)
             self._model = None
 
     def _fail(self, error: KrukError) -> None:
@@ -234,20 +285,26 @@ class Worker:
 
     def _settle(self) -> None:
         if self.status.state == "busy" and self._model:
-            self._tell(Status("ready", f"{self._model.info.name} is ready"))
+            self._tell(self._rest())
+
+    def _rest(self) -> Status:
+        """What to say while nobody waits."""
+        if self._model:
+            return Status("ready", f"{self._model.info.name} is ready")
+        return Status("error", str(self._failure)) if self._failure else Status("off", "No model")
 
     def _interrupt(self, least: Urgency) -> None:
         """Abort the evaluation that runs, when it is no more urgent than `least`. Called with the lock held."""
-        if self._current and self._model and self._current.urgency >= least:
-            self._model.abort()
+        if self._current and self._used and self._current.urgency >= least:
+            self._used.abort()
 
     def _on_done(self, job: _Job[Any]) -> None:
         """A cancelled job must not hold the thread a moment longer."""
         if not job.future.cancelled():
             return
         with self._wake:
-            if self._current is job and self._model:
-                self._model.abort()
+            if self._current is job and self._used:
+                self._used.abort()
             self._wake.notify()
 
     def _tell(self, status: Status) -> None:

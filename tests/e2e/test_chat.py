@@ -130,3 +130,14 @@ async def test_cancelling_an_answer(start):
 async def test_the_tokens_of_a_text_are_counted(start):
     editor = await start()
     assert (await editor.request("kruk/countTokens", {"text": "zażółć"})).tokens == len("zażółć".encode())
+
+
+async def test_a_model_of_its_own_for_chat_and_actions(start):
+    script = {"isBase": True, "knows": ["a + b"], "chatSays": "From the other model."}
+    editor = await start(script, options={"chatModel": "chat"})
+    editor.open("def add(a, b):\n    return a + b\n\n\ndef sum(a, b):\n    return \n")
+    answer = await editor.request("kruk/chat", said("Hi"))
+    assert answer.text == "From the other model."
+    params = types.ExecuteCommandParams("kruk.explain", [{"uri": URI}])
+    assert (await editor.request("workspace/executeCommand", params))["text"] == "From the other model."
+    assert (await editor.request("kruk/status")).state == "ready"

@@ -154,7 +154,7 @@ def test_code_cannot_close_its_fence():
     assert fence_for(code) == "`````"
     assert code_in(f"Look:\n`````python\n{code}\n`````\nDone") == code
     assert code_in("```\n    a\n      b\n") == "a\n  b"
-    shown = values(target(code + "├"), [], "", "", None)["code"]
+    shown = values(ACTION, target(code + "├"), [], "", "", None)["code"]
     assert shown.startswith("`````python\n")
 
 

@@ -198,3 +198,55 @@ def test_a_lost_server_is_looked_for_when_somebody_asks(gate, statuses):
     assert worker.submit(Urgency.COMPLETION, _talk).result(5).text == "abcdef"
     assert worker.status.state in ("ready", "busy")
     worker.close()
+
+
+def _say(model):
+    return (yield from _talk(model)).text
+
+
+def test_chat_has_a_model_of_its_own_that_is_loaded_when_it_is_needed(worker, statuses):
+    worker.load_chat(lambda tell, keep_on: FakeModel(saying("own")))
+    assert worker.chat_model is None
+    assert worker.submit(Urgency.WARM, _say).result(5) == "abcdef"
+    assert not any("chat" in status.message for status in statuses)
+    assert worker.submit(Urgency.CHAT, _say).result(5) == "own"
+    assert any("chat" in status.message for status in statuses)
+    assert worker.status.state != "loading"
+    assert worker.submit(Urgency.COMPLETION, _say).result(5) == "abcdef"
+    worker.load_chat(None)
+    assert worker.submit(Urgency.CHAT, _say).result(5) == "abcdef"
+
+
+def test_a_chat_on_a_model_of_its_own_gives_way_to_a_completion(worker, gate):
+    order = []
+    worker.load_chat(lambda tell, keep_on: FakeModel(saying("own"), gate=gate))
+    gate.close()
+    slow = worker.submit(Urgency.CHAT, _say)
+    slow.add_done_callback(lambda _: order.append("chat"))
+    wait_for(gate)
+    quick = worker.submit(Urgency.COMPLETION, _one)
+    quick.add_done_callback(lambda _: order.append("completion"))
+    gate.open()
+    assert (quick.result(5), slow.result(5), order) == ("done", "own", ["completion", "chat"])
+
+
+def test_another_chat_model_begins_the_chat_again(worker, gate):
+    worker.load_chat(lambda tell, keep_on: FakeModel(saying("first"), gate=gate))
+    gate.close()
+    answer = worker.submit(Urgency.CHAT, _say)
+    wait_for(gate)
+    worker.load_chat(lambda tell, keep_on: FakeModel(saying("second")))
+    gate.open()
+    assert answer.result(5) == "second"
+
+
+def test_a_chat_model_that_does_not_load_leaves_completions_alone(worker):
+    def load(tell, keep_on):
+        raise ModelLoadError("too large", "Choose a smaller one")
+
+    worker.load_chat(load)
+    with pytest.raises(ModelLoadError, match="too large"):
+        worker.submit(Urgency.CHAT, _say).result(5)
+    assert worker.submit(Urgency.COMPLETION, _one).result(5) == "done"
+    worker.load_chat(lambda tell, keep_on: FakeModel(saying("small")))
+    assert worker.submit(Urgency.CHAT, _say).result(5) == "small"
