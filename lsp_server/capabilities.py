@@ -11,7 +11,8 @@ from lsp_server.text import Encoding
 
 ACTION_COMMANDS = (*(f"kruk.{name}" for name in BUILT_IN), "kruk.action")
 COMMANDS = (
-    *ACTION_COMMANDS, "kruk.chat", "kruk.newChat", "kruk.status", "kruk.toggle", "kruk.useModel", "kruk.accepted",
+    *ACTION_COMMANDS, "kruk.apply", "kruk.chat", "kruk.newChat", "kruk.status", "kruk.toggle", "kruk.useModel",
+    "kruk.accepted",
 )  # fmt: skip
 ACTION_KINDS = ("quickfix", "refactor.rewrite", "kruk")
 LLM_GENERATED = 1  # CodeActionTag

@@ -216,6 +216,18 @@ class ChatParams(Lsp, frozen=True):
     work_done_token: int | str | None = None
 
 
+class ApplyArguments(Lsp, frozen=True):
+    """The argument of `kruk.apply`: code, and where the user is."""
+
+    uri: str
+    range: Range
+    code: str
+
+
+class CountTokensParams(Lsp, frozen=True):
+    text: str
+
+
 class ChatArguments(Lsp, frozen=True):
     """The argument of `kruk.chat`, which answers a chat document, and `kruk.newChat`, which may mention a place."""
 

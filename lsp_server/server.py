@@ -33,6 +33,7 @@ from lsp_server.protocol import (
     ChatParams,
     CodeActionParams,
     CompletionParams,
+    CountTokensParams,
     DidChangeConfigurationParams,
     DidChangeParams,
     DidChangeWatchedFilesParams,
@@ -131,6 +132,7 @@ class Server:
             "kruk/status": Method(None, lambda _: status.as_dict(session)),
             "kruk/lastCompletion": Method(None, lambda _: status.last_completion(session)),
             "window/workDoneProgress/cancel": Method(CancelProgressParams, self._editor.cancel),
+            "kruk/countTokens": Method(CountTokensParams, lambda p: chat.count_tokens(session, p)),
             "kruk/chat": Method(ChatParams, lambda p: chat.chat(session, self._editor, p)),
         }
 

@@ -138,9 +138,9 @@ class Session:
         self.configure({**self._layers[CHOSEN], name: value}, CHOSEN)
 
     def ensure_model(self) -> None:
-        """Load the model that the settings ask for, unless it is the one asked for last."""
+        """Load the model that the settings ask for, unless it is the one asked for last and that went well."""
         wanted = (self.settings.model, self.settings.context_size, self.settings.threads)
-        if wanted != self._asked_for:
+        if wanted != self._asked_for or self.worker.status.state == "error":
             self._asked_for = wanted
             self._forget_suggestions()
             self.worker.load(self.loader_for(self.settings))

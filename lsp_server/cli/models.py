@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,6 +30,7 @@ from lsp_server.model.partial import Report, size_text
 
 _N_CTX = 8192  # for which the memory is shown
 _WIDE = 120  # columns that hold every quantisation; a pipe gets them too
+_JSON_PERIOD_S = 0.2
 _DOING = {"source": "connecting", "failed": "failed", "download": "downloading", "verify": "checking"}
 
 app = typer.Typer(help="Models: which there are, which are here.", no_args_is_help=True)
@@ -75,18 +78,22 @@ def list_models(
 @app.command()
 def pull(
     model: Annotated[str, typer.Argument(help="ID or ID:QUANTISATION", metavar="ID")] = DEFAULT_MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="Progress for a script: JSON lines on stdout.")] = False,
 ) -> None:
     """Download a model, going on with what an interrupted download has left."""
     try:
         spec, file = registry.find(model)
-        path = pull_with_progress(spec, file)
+        path = pull_with_progress(spec, file, as_json)
     except KrukError as error:
         fail(error)
+    if as_json:
+        typer.echo(json.dumps({"stage": "ready", "path": str(path)}))
+        return
     out.print(f"[green]ready:[/] {escape(str(path))}", soft_wrap=True)
 
 
-def pull_with_progress(spec: ModelSpec, file: ModelFile) -> Path:
-    """Download `file` with its licence and its progress on stderr.
+def pull_with_progress(spec: ModelSpec, file: ModelFile, as_json: bool = False) -> Path:
+    """Download `file` with its licence and its progress on stderr, or with its progress as JSON on stdout.
 
     Ctrl-C ends the program with exit code 130. Raises KrukError.
     """
@@ -111,6 +118,8 @@ def pull_with_progress(spec: ModelSpec, file: ModelFile) -> Path:
         return reported
 
     try:
+        if as_json:
+            return download.pull(spec, file, remember(_in_json()))
         if err.is_terminal:
             with _bar() as bar:
                 return download.pull(spec, file, remember(_on_bar(bar, spec.file_bytes(file))))
@@ -238,6 +247,20 @@ def _in_lines() -> Report:
             if tenth >= next_tenth:
                 next_tenth = tenth + 1
                 err.print(f"{10 * tenth} %, {size_text(progress.done_bytes)}", soft_wrap=True)
+
+    return report
+
+
+def _in_json() -> Report:
+    """One object for each change of stage, and several a second while bytes come in."""
+    stage, told_at = "", 0.0
+
+    def report(progress: partial.Progress) -> None:
+        nonlocal stage, told_at
+        now = time.monotonic()
+        if progress.stage != stage or progress.text or now - told_at > _JSON_PERIOD_S:
+            stage, told_at = progress.stage, now
+            typer.echo(json.dumps(dataclasses.asdict(progress)))
 
     return report
 

@@ -19,6 +19,7 @@ from lsp_server.actions.document import document as write_comment
 from lsp_server.actions.edit import edit as write_code
 from lsp_server.actions.explain import explain
 from lsp_server.actions.library import actions
+from lsp_server.actions.put import put
 from lsp_server.actions.target import Target, line_text, target_around, target_of
 from lsp_server.actions.testing import test_file, write_tests
 from lsp_server.actions.words import instruction_in, values
@@ -30,7 +31,7 @@ from lsp_server.handlers.explanation import Explanation
 from lsp_server.handlers.stream import Stream
 from lsp_server.jsonrpc import INVALID_PARAMS, RpcError
 from lsp_server.model.worker import Urgency
-from lsp_server.protocol import ActionArguments, Diagnostic
+from lsp_server.protocol import ActionArguments, ApplyArguments, Diagnostic
 from lsp_server.session import Session
 from lsp_server.syntax.languages import Language, language_for
 from lsp_server.text import Document
@@ -64,6 +65,23 @@ async def run(
         return {"applied": False, "reason": "It was cancelled."}
     editor.message(f"{action.title}: {why}")
     return {"applied": False, "reason": why}
+
+
+async def apply_code(session: Session, editor: Editor, argument: object) -> dict[str, Any]:
+    """`kruk.apply`: put code where it belongs in a document; the answer says how many of its lines had no place."""
+    wanted = msgspec.convert(argument if argument is not None else {}, ApplyArguments)
+    document = session.documents.get(wanted.uri)
+    if document is None:
+        raise RpcError(INVALID_PARAMS, f"`{wanted.uri}` is not open. Open the file in the editor first.")
+    start, end = (protocol.offset(document, at, editor.client) for at in (wanted.range.start, wanted.range.end))
+    try:
+        found = put(document, language_of(document), min(start, end), max(start, end), wanted.code)
+        await editor.apply(
+            protocol.workspace_edit(document, found.changes, editor.client, "Kruk: Apply"), "Kruk: Apply"
+        )
+    except KrukError as error:
+        raise RpcError(INVALID_PARAMS, str(error)) from error
+    return {"applied": True, "leftOut": found.n_left_out}
 
 
 def known_actions(session: Session) -> list[Action]:
@@ -180,6 +198,9 @@ class _Run:
             raise
         return {
             "text": harmless(generation.text).strip(),
+            "name": target.name,
+            "code": target.code,
+            "language": target.language.name if target.language else "",
             "endedBy": generation.ended_by,
             "tokens": generation.n_tokens,
         }

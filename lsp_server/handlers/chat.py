@@ -23,9 +23,10 @@ from lsp_server.errors import KrukError
 from lsp_server.handlers.editor import Editor
 from lsp_server.handlers.tail import Tail
 from lsp_server.jsonrpc import INVALID_PARAMS, RpcError
-from lsp_server.model.worker import Urgency
+from lsp_server.model.base import Model
+from lsp_server.model.worker import Steps, Urgency
 from lsp_server.paths import data_dir
-from lsp_server.protocol import ChatArguments, ChatParams, Focus
+from lsp_server.protocol import ChatArguments, ChatParams, CountTokensParams, Focus
 from lsp_server.session import Session
 from lsp_server.syntax.languages import language_for
 from lsp_server.text import Document, unix
@@ -119,6 +120,16 @@ async def new(session: Session, editor: Editor, argument: object) -> dict[str, A
     if not is_shown:
         editor.message(f"The chat is `{path}`. Open it, write, and run the code action Send.", 3)
     return {"uri": path.as_uri(), "path": str(path), "isShown": is_shown}
+
+
+async def count_tokens(session: Session, params: CountTokensParams) -> dict[str, int]:
+    """`kruk/countTokens`: how many tokens of the model a text has."""
+
+    def count(model: Model) -> Steps[int]:
+        yield  # a job is a generator
+        return len(model.tokenize(params.text))
+
+    return {"tokens": await asyncio.wrap_future(session.worker.submit(Urgency.CHAT, count))}
 
 
 def look_at(session: Session, focus: Focus) -> None:

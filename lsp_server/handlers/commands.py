@@ -22,6 +22,8 @@ async def execute(session: Session, editor: Editor, params: ExecuteCommandParams
         return await chat.send(session, editor, first, params.work_done_token)
     if params.command == "kruk.newChat":
         return await chat.new(session, editor, first)
+    if params.command == "kruk.apply":
+        return await actions.apply_code(session, editor, first)
     if params.command in ACTION_COMMANDS:
         name = params.command.removeprefix("kruk.")
         return await actions.run(session, editor, name, first, params.work_done_token)

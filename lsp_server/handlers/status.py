@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lsp_server.actions.ability import why_not
 from lsp_server.session import Session
 
 
@@ -14,11 +15,15 @@ def as_dict(session: Session) -> dict[str, Any]:
     if not session.settings.completion.enabled and state in ("ready", "busy"):
         state, message = "off", "Completions are switched off"
     model = session.worker.model
+    pace = model.drafter.pace.tokens_per_second if model else None
     return {
         "state": state,
         "message": message,
         "model": model.info.name if model else session.settings.model,
         "percent": status.percent,
+        "tokensPerSecond": round(pace, 1) if pace else None,
+        "contextTokens": model.info.n_ctx if model else None,
+        "canChat": model is not None and not why_not(model.info),
         "kvCache": model.info.memory_kind if model else None,
     }
 

@@ -19,6 +19,7 @@ FORGET_AFTER = 200  # tested tokens: what was right long ago counts less and les
 RISING, FALLING = 0.03, 0.5  # weight of a new cost: it is what a width takes undisturbed
 TRY_EVERY, TRY_WIDTH = 32, 4  # drafts that would not pay are tried so often, lest an old cost is believed for ever
 WORTH_TRYING = 0.6  # share of right tokens; with fewer a draft pays at hardly any cost
+PACE_MS, LEAST_PACE_TOKENS = 4000.0, 4  # how far back the pace looks, and how many tokens tell one
 _ITEM = array("i").itemsize
 
 
@@ -34,12 +35,32 @@ class _Record:
         return self.n_right / self.n_tested
 
 
+class Pace:
+    """How fast the model has been speaking lately. Belongs to the model's thread; others may read it."""
+
+    def __init__(self) -> None:
+        self._n_tokens = self._ms = 0.0
+
+    def add(self, n_tokens: int, took_ms: float) -> None:
+        """Hear of tokens that came out, and of the time for it."""
+        self._n_tokens += n_tokens
+        self._ms += took_ms
+        if self._ms > PACE_MS:
+            self._n_tokens, self._ms = self._n_tokens / 2, self._ms / 2
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Tokens of output a second, drafted ones included; None while there is little to tell it by."""
+        return self._n_tokens / self._ms * 1e3 if self._n_tokens >= LEAST_PACE_TOKENS and self._ms else None
+
+
 class Drafter:
     """What drafting has cost and brought on one model. Belongs to the model's thread."""
 
     def __init__(self, costs_ms: dict[int, float] | None = None) -> None:
         """costs_ms: milliseconds of an evaluation by its width, where they have been measured."""
         self.costs_ms = dict(costs_ms or {})
+        self.pace = Pace()
         self._records = {n: _Record() for n in MATCHED}
         self._guess = (0, 0, 0)  # length of the output, of the match, and the token that was not drafted
         self._n_refused = 0

@@ -90,7 +90,9 @@ def generate(
         width = len(draft) + 1
         evaluation = model.evaluate(sequence, [*writer.ids, *draft], width)
         if evaluation.n_evaluated == width:
-            model.drafter.measured(width, (time.perf_counter() - started) * 1e3)
+            took_ms = (time.perf_counter() - started) * 1e3
+            model.drafter.measured(width, took_ms)
+            model.drafter.pace.add(1, took_ms)
         return evaluation
 
     for token_id in forced:
@@ -112,6 +114,7 @@ def generate(
         if is_over:
             return out
         if is_right:  # its logits are here already
+            model.drafter.pace.add(1, 0.0)
             continue
         if model.info.can_truncate and not writer.owed:
             found, n_matched = model.drafter.propose(writer.ids, known)

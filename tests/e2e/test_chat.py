@@ -125,3 +125,8 @@ async def test_cancelling_an_answer(start):
     editor.client.cancel_request(types.CancelParams(id="c"))
     with pytest.raises(JsonRpcException, match="cancelled"):
         await asyncio.wait_for(asyncio.wrap_future(future), 10)
+
+
+async def test_the_tokens_of_a_text_are_counted(start):
+    editor = await start()
+    assert (await editor.request("kruk/countTokens", {"text": "zażółć"})).tokens == len("zażółć".encode())

@@ -253,6 +253,17 @@ async def test_an_edit_that_the_editor_refuses_is_told(desk):
     assert "not today" in answer["reason"]
 
 
+async def test_code_from_a_chat_goes_where_it_belongs(desk):
+    it = await desk()
+    it.open(PY)
+    code = "def add(a, b):\n    return a + b\n\nadd(1, 2)"
+    answer = await it.command("kruk.apply", {"uri": URI, "range": _at(7, 0), "code": code})
+    assert answer == {"applied": True, "leftOut": 1}
+    assert it.texts[URI] == PY.replace("a - b", "a + b")
+    with pytest.raises(JsonRpcException, match="no code"):
+        await it.command("kruk.apply", {"uri": URI, "range": _at(7, 0), "code": ""})
+
+
 async def test_edit_takes_its_instruction_from_the_argument_or_the_comment(desk):
     it = await desk({"says": "```python\n# add them\ndef add(a, b):\n    return a + b\n```"})
     it.open(PY)

@@ -79,6 +79,23 @@ async def test_toggle(start):
     assert await answer(editor) == "2"
 
 
+async def test_a_model_that_could_not_be_loaded_is_tried_again_when_settings_come(start):
+    editor = await start({}, options={"model": "broken"})
+    await editor.until_state("error")
+    editor.notes.clear()
+    editor.client.workspace_did_change_configuration(types.DidChangeConfigurationParams({"kruk": {}}))
+    await editor.until("kruk/didChangeStatus", lambda status: status.state == "loading")
+
+
+async def test_the_status_tells_what_the_model_can_do(start):
+    editor = await start({"knows": ["a = 1\nb = 2\n"]})
+    await editor.until_state("ready")
+    status = await editor.request("kruk/status")
+    assert status.canChat and status.contextTokens > 0 and status.tokensPerSecond is None
+    await editor.request("kruk/chat", {"messages": [{"role": "user", "content": "Hi"}]})
+    assert (await editor.request("kruk/status")).tokensPerSecond > 0
+
+
 async def test_what_a_command_chose_stays_when_the_editor_sends_settings(start):
     editor = await start({"knows": ["a = 1\nb = 2\n"]})
     editor.open(DOCUMENT)

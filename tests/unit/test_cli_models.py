@@ -101,6 +101,18 @@ def test_pull_shows_licence_source_size_and_sparse_lines(monkeypatch):
     ]
 
 
+def test_pull_for_a_script(monkeypatch):
+    steps = [Progress("download", n, 491_400_064) for n in range(100)]
+    fake_pull(monkeypatch, SOURCE, *steps, Progress("verify", 491_400_064, 491_400_064))
+    result = run("pull", "--json")
+
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [it["stage"] for it in told] == ["source", "download", "verify", "ready"]  # not one for each chunk
+    assert told[0]["text"] == "Hugging Face, Qwen"
+    assert told[1]["total_bytes"] == 491_400_064
+    assert told[-1]["path"] == str(paths.models_dir() / SPEC.files[0].file)
+
+
 def test_pull_warns_of_a_licence_without_commercial_use(monkeypatch):
     fake_pull(monkeypatch, SOURCE)
     result = run("pull", "codestral-22b")
