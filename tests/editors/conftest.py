@@ -30,13 +30,24 @@ class Found(NamedTuple):
 
 def find_nvim() -> Found:
     """Neovim 0.12 or newer, from KRUK_NVIM or from PATH."""
-    path = os.environ.get("KRUK_NVIM") or shutil.which("nvim")
-    if path and Path(path).is_file():
-        out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
-        version = re.match(r"NVIM v(\d+)\.(\d+)", out)
-        if version and (int(version[1]), int(version[2])) >= (0, 12):
-            return Found({"nvim": Path(path)})
-    return Found({}, "Neovim tests not run: no Neovim 0.12 (set KRUK_NVIM)")
+    path = _neovim(os.environ.get("KRUK_NVIM") or shutil.which("nvim"), ((0, 12), (9, 0)))
+    return Found({"nvim": path}) if path else Found({}, "Neovim tests not run: no Neovim 0.12 (set KRUK_NVIM)")
+
+
+def find_old_nvim() -> Found:
+    """Neovim 0.10 or 0.11, from KRUK_OLD_NVIM."""
+    path = _neovim(os.environ.get("KRUK_OLD_NVIM"), ((0, 10), (0, 12)))
+    missing = "tests of Neovim before 0.12 not run: no Neovim 0.10 or 0.11 (set KRUK_OLD_NVIM)"
+    return Found({"nvim": path}) if path else Found({}, missing)
+
+
+def _neovim(path: str | None, versions: tuple[tuple[int, int], tuple[int, int]]) -> Path | None:
+    """The path, when it is a Neovim from the first version on and below the second."""
+    if not path or not Path(path).is_file():
+        return None
+    out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    version = re.match(r"NVIM v(\d+)\.(\d+)", out)
+    return Path(path) if version and versions[0] <= (int(version[1]), int(version[2])) < versions[1] else None
 
 
 def find_code_server() -> Found:
@@ -59,6 +70,7 @@ def find_code_server() -> Found:
 
 REQUIREMENTS: dict[str, Callable[[], Found]] = {
     "nvim": lru_cache(find_nvim),
+    "old_nvim": lru_cache(find_old_nvim),
     "code_server": lru_cache(find_code_server),
 }
 
@@ -87,6 +99,12 @@ def pytest_report_collectionfinish() -> list[str]:
 def nvim() -> Path:
     """The path of a Neovim that has inline completion."""
     return REQUIREMENTS["nvim"]().parts["nvim"]
+
+
+@pytest.fixture(scope="session")
+def old_nvim() -> Path:
+    """The path of a Neovim that has none."""
+    return REQUIREMENTS["old_nvim"]().parts["nvim"]
 
 
 @pytest.fixture(scope="session")

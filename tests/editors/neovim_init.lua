@@ -2,9 +2,13 @@
 vim.opt.runtimepath:prepend(vim.env.KRUK_TEST_PLUGIN)
 vim.o.swapfile = false
 vim.o.shadafile = 'NONE'
+vim.o.termguicolors = true
 vim.o.laststatus = 2
-vim.o.statusline = "%f %{v:lua.require'kruk'.statusline()}"
+vim.o.showmode = false
+vim.o.statusline = " %t%m%=%{v:lua.require'kruk'.statusline()} "
 vim.g.kruk = vim.json.decode(vim.env.KRUK_TEST_CONFIG)
+vim.keymap.set('i', '<C-Right>', '<Plug>(kruk-accept-word)')
+vim.keymap.set('i', '<C-End>', '<Plug>(kruk-accept-line)')
 
 -- A Neovim that was moved from where it was built for finds no parser, and its ftplugin of Markdown fails on that.
 local highlight = vim.treesitter.start
@@ -14,8 +18,13 @@ end
 
 --- The suggestion on the screen: { row, column, text }, or nil.
 function _G.ghost()
-  local ns = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
-  local mark = vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })[1]
+  local mark
+  for _, name in ipairs({ 'nvim.lsp.inline_completion', 'kruk.ghost' }) do
+    local ns = vim.api.nvim_create_namespace(name)
+    local marks = vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })
+    assert(#marks + (mark and 1 or 0) < 2, 'more than one suggestion is on the screen')
+    mark = mark or marks[1]
+  end
   if not mark then
     return nil
   end
@@ -38,4 +47,53 @@ function _G.waiting()
     end
   end
   return false
+end
+
+--- The text of the newest buffer whose name matches a pattern, or ''.
+function _G.text_of(pattern)
+  local text = ''
+  for _, bufnr in ipairs(vim.api.nvim_list_bufs()) do
+    if vim.api.nvim_buf_get_name(bufnr):find(pattern) then
+      text = table.concat(vim.api.nvim_buf_get_lines(bufnr, 0, -1, false), '\n')
+    end
+  end
+  return text
+end
+
+--- The screen as text.
+function _G.screen()
+  local lines = {}
+  for row = 1, vim.o.lines do
+    local cells = {}
+    for column = 1, vim.o.columns do
+      cells[column] = vim.fn.screenstring(row, column)
+    end
+    lines[row] = (table.concat(cells):gsub('%s+$', ''))
+  end
+  return table.concat(lines, '\n')
+end
+
+--- The screen for a recording: for each row its runs of { text, colour, background, attributes }, then the cursor.
+function _G.cells()
+  vim.cmd.redraw()
+  local rows = {}
+  for row = 0, vim.o.lines - 1 do
+    local runs, last = {}, nil
+    for column = 0, vim.o.columns - 1 do
+      local cell = vim.api.nvim__inspect_cell(1, row, column)
+      local text, look = cell[1] or '', cell[2] or {}
+      local marks = (look.bold and 'b' or '') .. (look.italic and 'i' or '') .. (look.reverse and 'r' or '')
+      marks = marks .. ((look.underline or look.undercurl) and 'u' or '')
+      local run = { text == '' and ' ' or text, look.foreground or -1, look.background or -1, marks }
+      if last and last[2] == run[2] and last[3] == run[3] and last[4] == run[4] then
+        last[1] = last[1] .. run[1]
+      else
+        last = run
+        table.insert(runs, run)
+      end
+    end
+    rows[row + 1] = runs
+  end
+  table.insert(rows, { vim.fn.screenrow() - 1, vim.fn.screencol() - 1 })
+  return rows
 end
