@@ -11,12 +11,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from neovim_driver import Editor, Start
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,3 +112,33 @@ def old_nvim() -> Path:
 def code_server() -> Mapping[str, Any]:
     """The paths `code_server`, `chromium` and `node_modules`."""
     return REQUIREMENTS["code_server"]().parts
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start a Neovim of which nothing is left afterwards; where the test fails, its screen is printed."""
+    home = tmp_path / "home"
+    for name in ("KRUK_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
+    for name in ("KRUK_TEST_PLUGIN", "KRUK_TEST_CONFIG"):
+        monkeypatch.setenv(name, "")
+    editors: list[Editor] = []
+
+    def begin(*args: Any, **kwargs: Any) -> Editor:
+        editors.append(Editor(*args, **kwargs))
+        return editors[-1]
+
+    n_failed = request.session.testsfailed
+    yield begin
+    for editor in editors:
+        if request.session.testsfailed > n_failed:
+            print(editor.screen(), editor.messages(), sep="\n")
+        editor.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / ".git").mkdir(parents=True)
+    return folder

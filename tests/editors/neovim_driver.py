@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -30,15 +31,18 @@ class Editor:
         os.environ["KRUK_TEST_PLUGIN"] = str(PLUGIN)
         os.environ["KRUK_TEST_CONFIG"] = json.dumps(config)
         clean = ["--clean"] if init == INIT else []
-        self.api = pynvim.attach("child", argv=[str(nvim), *clean, "--embed", "-n", "-u", str(init)])
+        # Long messages wait for no key: requests behind that would have to wait too.
+        calm = "silent! set nomore messagesopt=wait:0,history:500"
+        self.api = pynvim.attach("child", argv=[str(nvim), *clean, "--embed", "-n", "-u", str(init), "--cmd", calm])
         self.api.ui_attach(*SIZE, rgb=True)
+        while not self.api.vvars["vim_did_enter"]:
+            time.sleep(0.02)
+        self.lua(INIT.with_name("neovim_probe.lua").read_text(encoding="utf-8"))
         self._recording = recording
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError, EOFError):  # the pipe closes before the answer
             self.api.command("qall!")
-        except (OSError, EOFError):  # the pipe closes before the answer
-            pass
         self.api.close()
 
     def lua(self, code: str, *args: Any) -> Any:
@@ -50,19 +54,12 @@ class Editor:
     def until(self, read: Callable[[], T], what: str, seconds: float = 150) -> T:
         """Poll until `read` gives something true."""
         end = time.monotonic() + seconds
-        self._go_on()
         while not (value := read()):
-            self._go_on()
             assert time.monotonic() < end, f"not within {seconds} s: {what}\n{self.screen()}"
             self._record()
             time.sleep(0.05)
         self._record()
         return value
-
-    def _go_on(self) -> None:
-        """Press Enter where Neovim asks for it below a long message; nothing else is answered there."""
-        if self.api.api.get_mode()["blocking"]:
-            self.api.input("<CR>")
 
     def type(self, keys: str) -> None:
         pause = itertools.cycle((0.08, 0.11, 0.09, 0.12))
@@ -92,17 +89,15 @@ class Editor:
 
     def screen(self) -> str:
         """What is on the screen, for whoever reads of a failure."""
-        self._go_on()
         return str(self.lua("vim.cmd.redraw(); return screen()"))
 
     def messages(self) -> str:
-        self._go_on()
         return str(self.api.command_output("messages"))
 
     def ask(self, command: str, ending: str) -> str:
         """Run an ex command and wait for a message that holds `ending`; return what was said since."""
         self.api.command("messages clear")
-        self.api.command(command)
+        self.lua("pcall(vim.cmd, ...)", command)  # a message of an error is an error here
         self.until(lambda: ending in self.messages(), f"{ending!r} after :{command}", 20)
         return self.messages()
 
@@ -133,3 +128,6 @@ class Editor:
         """The server's process."""
         children = psutil.Process(self.api.funcs.getpid()).children(recursive=True)
         return next(child for child in children if "serve" in child.cmdline())
+
+
+Start = Callable[..., Editor]  # a fixture, with Editor's own arguments

@@ -5,42 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from neovim_driver import INIT, PLUGIN, ROOT, Editor
+from neovim_driver import Editor, Start
 from recording import Recording
 
 pytestmark = [pytest.mark.editor, pytest.mark.model]
 
 SERVER = [sys.executable, "-m", "lsp_server", "serve"]
-
-Start = Callable[..., Editor]
-
-
-@pytest.fixture
-def start(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Start a Neovim of which nothing is left afterwards; where the test fails, its screen is printed."""
-    home = tmp_path / "home"
-    for name in ("KRUK_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(home / name.lower()))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
-    for name in ("KRUK_TEST_PLUGIN", "KRUK_TEST_CONFIG"):
-        monkeypatch.setenv(name, "")
-    editors: list[Editor] = []
-
-    def begin(*args: Any, **kwargs: Any) -> Editor:
-        editors.append(Editor(*args, **kwargs))
-        return editors[-1]
-
-    n_failed = request.session.testsfailed
-    yield begin
-    for editor in editors:
-        if request.session.testsfailed > n_failed:
-            print(editor.screen(), editor.messages(), sep="\n")
-        editor.close()
 
 
 @pytest.fixture
@@ -57,13 +31,6 @@ def editor(start: Start, nvim: Path, config: dict[str, Any]) -> Editor:
 def old_editor(start: Start, old_nvim: Path, config: dict[str, Any]) -> Editor:
     """A Neovim without inline completion of its own."""
     return start(old_nvim, config)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    (folder / ".git").mkdir(parents=True)
-    return folder
 
 
 def test_suggests_the_body_of_a_function_and_tab_accepts_it(editor: Editor, project: Path) -> None:
@@ -376,12 +343,11 @@ def _story(editor: Editor, project: Path, config: dict[str, Any]) -> None:
     editor.type("\n\n\ndef youngest(ages):\n")
     _, _, text = editor.ghost()
     assert "min(ages)" in text
-    before = editor.text
-    for word in ("return ", "min(", "ages)"):
+    for _ in range(3):
         editor.rest(0.6)
-        editor.press("<C-Right>")
-        editor.until(lambda: len(editor.text) > len(before), word, 5)
         before = editor.text
+        editor.press("<C-Right>")
+        editor.until(lambda before=before: len(editor.text) > len(before), "a word", 5)
     editor.press("<Tab>")
     editor.until(lambda: "return min(ages)" in editor.text, "the rest", 5)
     editor.press("<Esc>")
@@ -400,7 +366,7 @@ def _story(editor: Editor, project: Path, config: dict[str, Any]) -> None:
     row = TICKETS.split("\n").index("    return sum(prise(age, base) for age in ages)")
     editor.lua(
         "local row = ...; vim.diagnostic.set(vim.api.nvim_create_namespace('linter'), 0, {{ lnum = row, col = 15, "
-        "end_lnum = row, end_col = 20, severity = 1, source = 'linter', message = 'Undefined name `prise`' }})",
+        "end_lnum = row, end_col = 20, severity = 1, source = 'linter', message = 'Undefined name `prise`. Did you mean `price`?' }})",
         row,
     )
     editor.press(f"{row + 1}G")

@@ -2,7 +2,9 @@
 local lsp = require('kruk.lsp')
 local M = {}
 
-local DELAYS_S = { 1, 2, 5, 15, 30 }
+--- Seconds before each new start.
+M.delays_s = { 1, 2, 5, 15, 30 }
+
 local STEADY_S = 60 -- after so long a life, an end is the first one again
 local TERMINATED = 15 -- the signal of whoever stops it on purpose, Neovim for example
 
@@ -51,7 +53,7 @@ function M.on_exit(code, signal)
   end
   started, n_ends = nil, n_ends + 1
   local why = signal ~= 0 and 'signal ' .. signal or 'exit code ' .. code
-  local delay = DELAYS_S[n_ends]
+  local delay = M.delays_s[n_ends]
   if not delay then
     n_ends = 0
     return say(('the server ended again (%s) and stays off; see `:Kruk log`, then `:Kruk restart`'):format(why), 'ERROR')
