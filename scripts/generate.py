@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,12 +104,58 @@ def models_schema(text: str | None) -> str | None:
     return _json(catalogue.schema())
 
 
+def neovim_types(text: str | None) -> str:
+    """Return the settings as classes for lua-language-server, one for each level of their names."""
+    levels: dict[str, list[str]] = {"": []}
+    for option in OPTIONS:
+        above, _, name = option.name.rpartition(".")
+        if above not in levels:
+            levels[above] = []
+            levels[""].append(f"---@field {above}? kruk.Settings.{above}")
+        kind = _lua_type(option)
+        levels[above].append(f"---@field {name}? {kind} {option.doc}")
+    classes = [
+        "\n".join([f"---@class kruk.Settings{'.' if above else ''}{above}", *fields, ""])
+        for above, fields in levels.items()
+    ]
+    return "\n".join(["---@meta", "-- Written by scripts/generate.py from lsp_server/settings.py.", "", *classes])
+
+
+def neovim_help(text: str | None) -> str:
+    """Return the settings as a page of Neovim's help."""
+    lines = ["*kruk-settings.txt*        The settings of the server", "", _right("*kruk-settings*")]
+    lines += ["In |g:kruk| below `settings`, as nested tables. See |kruk-configuration|.", ""]
+    for option in OPTIONS:
+        lines += [_right(f"*kruk-setting-{option.name}*"), f"`{option.name}`"]
+        words = [option.doc]
+        if option.choices:
+            words.append(f"One of {', '.join(f'`{choice}`' for choice in option.choices)}.")
+        if option.minimum is not None:
+            words.append(f"{option.minimum} to {option.maximum}.")
+        if not isinstance(option.default, tuple):
+            words.append(f"Default: `{json.dumps(option.default)}`.")
+        lines += [*textwrap.wrap(" ".join(words), 78, initial_indent=" " * 4, subsequent_indent=" " * 4), ""]
+    return "\n".join([*lines, " vim:tw=78:et:ft=help:norl:", ""])
+
+
 GENERATED: dict[str, Callable[[str | None], str | None]] = {
     "editors/vscode/package.json": vscode_manifest,
     "editors/vscode/README.md": settings_table,
     "README.md": settings_table,
     "models.schema.json": models_schema,
+    "editors/neovim/lua/kruk/settings.lua": neovim_types,
+    "editors/neovim/doc/kruk-settings.txt": neovim_help,
 }
+
+
+def _lua_type(option: Option) -> str:
+    if option.choices:
+        return "|".join(f"'{choice}'" for choice in option.choices)
+    return {str: "string", bool: "boolean", int: "integer", tuple: "string[]"}[type(option.default)]
+
+
+def _right(tag: str) -> str:
+    return tag.rjust(78)
 
 
 def _command(action: Action) -> dict[str, str]:

@@ -11,12 +11,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from neovim_driver import Editor, Start
 
 from tests.editors.workbench import ROOT, package
 
@@ -30,13 +31,24 @@ class Found(NamedTuple):
 
 def find_nvim() -> Found:
     """Neovim 0.12 or newer, from KRUK_NVIM or from PATH."""
-    path = os.environ.get("KRUK_NVIM") or shutil.which("nvim")
-    if path and Path(path).is_file():
-        out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
-        version = re.match(r"NVIM v(\d+)\.(\d+)", out)
-        if version and (int(version[1]), int(version[2])) >= (0, 12):
-            return Found({"nvim": Path(path)})
-    return Found({}, "Neovim tests not run: no Neovim 0.12 (set KRUK_NVIM)")
+    path = _neovim(os.environ.get("KRUK_NVIM") or shutil.which("nvim"), ((0, 12), (9, 0)))
+    return Found({"nvim": path}) if path else Found({}, "Neovim tests not run: no Neovim 0.12 (set KRUK_NVIM)")
+
+
+def find_old_nvim() -> Found:
+    """Neovim 0.10 or 0.11, from KRUK_OLD_NVIM."""
+    path = _neovim(os.environ.get("KRUK_OLD_NVIM"), ((0, 10), (0, 12)))
+    missing = "tests of Neovim before 0.12 not run: no Neovim 0.10 or 0.11 (set KRUK_OLD_NVIM)"
+    return Found({"nvim": path}) if path else Found({}, missing)
+
+
+def _neovim(path: str | None, versions: tuple[tuple[int, int], tuple[int, int]]) -> Path | None:
+    """The path, when it is a Neovim from the first version on and below the second."""
+    if not path or not Path(path).is_file():
+        return None
+    out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    version = re.match(r"NVIM v(\d+)\.(\d+)", out)
+    return Path(path) if version and versions[0] <= (int(version[1]), int(version[2])) < versions[1] else None
 
 
 def find_code_server() -> Found:
@@ -82,6 +94,7 @@ def find_vim() -> Found:
 
 REQUIREMENTS: dict[str, Callable[[], Found]] = {
     "nvim": lru_cache(find_nvim),
+    "old_nvim": lru_cache(find_old_nvim),
     "code_server": lru_cache(find_code_server),
     "emacs": lru_cache(find_emacs),
     "vim": lru_cache(find_vim),
@@ -127,6 +140,12 @@ def vim() -> Path:
 
 
 @pytest.fixture(scope="session")
+def old_nvim() -> Path:
+    """The path of a Neovim that has none."""
+    return REQUIREMENTS["old_nvim"]().parts["nvim"]
+
+
+@pytest.fixture(scope="session")
 def code_server() -> Mapping[str, Any]:
     """The paths `code_server`, `chromium` and `node_modules`."""
     return REQUIREMENTS["code_server"]().parts
@@ -136,3 +155,33 @@ def code_server() -> Mapping[str, Any]:
 def vsix(code_server: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packaged extension."""
     return package(code_server, tmp_path_factory.mktemp("extension"))
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start a Neovim of which nothing is left afterwards; where the test fails, its screen is printed."""
+    home = tmp_path / "home"
+    for name in ("KRUK_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
+    for name in ("KRUK_TEST_PLUGIN", "KRUK_TEST_CONFIG"):
+        monkeypatch.setenv(name, "")
+    editors: list[Editor] = []
+
+    def begin(*args: Any, **kwargs: Any) -> Editor:
+        editors.append(Editor(*args, **kwargs))
+        return editors[-1]
+
+    n_failed = request.session.testsfailed
+    yield begin
+    for editor in editors:
+        if request.session.testsfailed > n_failed:
+            print(editor.screen(), editor.messages(), sep="\n")
+        editor.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / ".git").mkdir(parents=True)
+    return folder

@@ -2,128 +2,35 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
+import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import pynvim
 import pytest
+from neovim_driver import Editor, Start
+from recording import Recording
 
 pytestmark = [pytest.mark.editor, pytest.mark.model]
 
-ROOT = Path(__file__).parents[2]
-PLUGIN = ROOT / "editors" / "neovim"
-T = TypeVar("T")
-
-
-def until(read: Callable[[], T], what: str, seconds: float = 60) -> T:
-    """Poll until `read` gives something true."""
-    end = time.monotonic() + seconds
-    while not (value := read()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return value
-
-
-class Editor:
-    """A Neovim with the plugin, driven through its API the way a person drives it with the keyboard."""
-
-    def __init__(self, nvim: Path, config: dict[str, Any]) -> None:
-        init = Path(__file__).with_name("neovim_init.lua")
-        os.environ["KRUK_TEST_PLUGIN"] = str(PLUGIN)
-        os.environ["KRUK_TEST_CONFIG"] = json.dumps(config)
-        self.api = pynvim.attach("child", argv=[str(nvim), "--clean", "--embed", "--headless", "-n", "-u", str(init)])
-
-    def lua(self, code: str, *args: Any) -> Any:
-        return self.api.exec_lua(code, *args)
-
-    def open(self, path: Path) -> None:
-        self.api.command(f"edit {path}")
-
-    def type(self, keys: str) -> None:
-        pause = itertools.cycle((0.08, 0.11, 0.09, 0.12))
-        for key in keys:
-            self.api.input({"\n": "<CR>", "<": "<lt>"}.get(key, key))
-            time.sleep(next(pause))
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.api.input(key)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.api.current.buffer[:])
-
-    def messages(self) -> str:
-        return str(self.api.command_output("messages"))
-
-    def ask(self, command: str, ending: str) -> str:
-        """Run an ex command and wait for a message that holds `ending`; return what was said since."""
-        self.api.command("messages clear")
-        self.api.command(command)
-        until(lambda: ending in self.messages(), f"{ending!r} after :{command}", 20)
-        return self.messages()
-
-    def state(self) -> str:
-        return str(self.lua("return require('kruk').statusline()"))
-
-    def until_ready(self) -> None:
-        until(lambda: self.state().startswith("Kruk: ready"), "the model to be ready")
-
-    def ghost(self) -> tuple[int, int, str]:
-        """The suggestion, once no request is on its way and it has stood for a while."""
-        seen: list[Any] = []
-
-        def settled() -> Any:
-            ghost = self.lua("return not waiting() and ghost() or nil")
-            seen.append(ghost)
-            # 20 looks of 0.05 s: longer than Neovim waits before it asks again.
-            return ghost if ghost and seen[-20:] == [ghost] * 20 else None
-
-        row, column, text = until(settled, "a suggestion", 30)
-        return row, column, text
+SERVER = [sys.executable, "-m", "lsp_server", "serve"]
 
 
 @pytest.fixture
-def start(
-    nvim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[dict[str, Any]], Editor]]:
-    home = tmp_path / "home"
-    for name in ("KRUK_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(home / name.lower()))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
-    for name in ("KRUK_TEST_PLUGIN", "KRUK_TEST_CONFIG"):
-        monkeypatch.setenv(name, "")
-    editors: list[Editor] = []
-
-    def begin(config: dict[str, Any]) -> Editor:
-        editors.append(Editor(nvim, config))
-        return editors[-1]
-
-    yield begin
-    for editor in editors:
-        with suppress(OSError, EOFError):  # the pipe closes before the answer to `qall`
-            editor.api.command("qall!")
-        editor.api.close()
+def config(default_model: Path) -> dict[str, Any]:
+    return {"cmd": SERVER, "settings": {"model": str(default_model)}, "tab": True}
 
 
 @pytest.fixture
-def editor(start: Callable[[dict[str, Any]], Editor], default_model: Path) -> Editor:
-    server = [sys.executable, "-m", "lsp_server", "serve"]
-    return start({"cmd": server, "settings": {"model": str(default_model)}, "tab": True})
+def editor(start: Start, nvim: Path, config: dict[str, Any]) -> Editor:
+    return start(nvim, config)
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    (folder / ".git").mkdir(parents=True)
-    return folder
+def old_editor(start: Start, old_nvim: Path, config: dict[str, Any]) -> Editor:
+    """A Neovim without inline completion of its own."""
+    return start(old_nvim, config)
 
 
 def test_suggests_the_body_of_a_function_and_tab_accepts_it(editor: Editor, project: Path) -> None:
@@ -138,7 +45,7 @@ def test_suggests_the_body_of_a_function_and_tab_accepts_it(editor: Editor, proj
     assert "a + b" in text
 
     editor.press("<Tab>")
-    until(lambda: editor.text != before, "the suggestion to be taken", 5)
+    editor.until(lambda: editor.text != before, "the suggestion to be taken", 5)
     assert editor.text == "\n".join(lines)
     end = len(text.split("\n")[-1].encode()) + (0 if "\n" in text else column)
     assert tuple(editor.api.current.window.cursor) == (row + 1 + text.count("\n"), end)
@@ -153,9 +60,9 @@ def test_undo_takes_the_suggestion_back_and_keeps_what_was_typed(editor: Editor,
     _, _, text = editor.ghost()
     before = editor.text
     editor.press("<Tab>")
-    until(lambda: editor.text != before, "the suggestion to be taken", 5)
+    editor.until(lambda: editor.text != before, "the suggestion to be taken", 5)
     editor.press("<Esc>", "u")
-    assert until(lambda: editor.text == before, f"{text!r} to be gone", 5)
+    assert editor.until(lambda: editor.text == before, f"{text!r} to be gone", 5)
 
 
 def test_tab_is_a_tab_where_nothing_is_suggested(editor: Editor, project: Path) -> None:
@@ -163,7 +70,7 @@ def test_tab_is_a_tab_where_nothing_is_suggested(editor: Editor, project: Path) 
     editor.until_ready()
     editor.lua("require('kruk').toggle()")
     editor.press("i", "<Tab>", "x")
-    until(lambda: editor.text == "\tx", "a tab", 5)
+    editor.until(lambda: editor.text == "\tx", "a tab", 5)
 
 
 def test_a_suggestion_goes_where_nothing_is_suggested(editor: Editor, project: Path) -> None:
@@ -173,7 +80,7 @@ def test_a_suggestion_goes_where_nothing_is_suggested(editor: Editor, project: P
     editor.type("def add(a, b):\n    return ")
     editor.ghost()
     editor.press("<C-Left>")  # into the word `return`
-    until(lambda: editor.lua("return not waiting() and ghost() == nil"), "the old suggestion to go", 5)
+    editor.until(lambda: editor.lua("return not waiting() and ghost() == nil"), "the old suggestion to go", 5)
 
 
 def test_an_action_changes_the_code_and_says_what_it_is_of(editor: Editor, project: Path) -> None:
@@ -189,7 +96,7 @@ def test_an_action_changes_the_code_and_says_what_it_is_of(editor: Editor, proje
     )
     assert [action["title"] for action in offered][:2] == ["Kruk: Explain", "Kruk: Document"]
     editor.api.command("Kruk document")
-    until(lambda: editor.text != code, "a docstring", 60)
+    editor.until(lambda: editor.text != code, "a docstring", 60)
     before, comment, after = editor.text.split('"""')
     assert (before, after) == ("x = 1\n\n\ndef add(a, b):\n    ", "\n    return a + b") and comment
 
@@ -199,12 +106,9 @@ def test_an_explanation_opens_and_fills(editor: Editor, project: Path) -> None:
     editor.until_ready()
     editor.api.current.buffer[:] = ["def add(a, b):", "    return a + b"]
     editor.api.command("1,2Kruk explain")
-    said = (
-        "for _, b in ipairs(vim.api.nvim_list_bufs()) do if vim.api.nvim_buf_get_name(b):find('/explanation%-') then "
-    )
-    said += "return table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false), '\\n') end end return ''"
-    until(lambda: len(editor.lua(said)) > 100, "an explanation", 60)
-    assert editor.lua(said).startswith("# Explain: add\n\n")
+    said = "/explanation%-"
+    editor.until(lambda: len(editor.buffer(said)) > 100, "an explanation")
+    assert editor.buffer(said).startswith("# Explain: add\n\n")
     assert "Workspace edit" not in editor.messages()  # not one for each piece
 
 
@@ -212,11 +116,11 @@ def test_a_chat_document_is_answered_in_place(editor: Editor, project: Path) -> 
     editor.open(project / "numbers.py")
     editor.until_ready()
     editor.api.command("Kruk chat")
-    until(lambda: editor.text.startswith("# Chat\n"), "a chat document", 20)
-    until(lambda: editor.lua("return require('kruk').client(0) ~= nil"), "Kruk to serve it", 20)
+    editor.until(lambda: editor.text.startswith("# Chat\n"), "a chat document", 20)
+    editor.until(lambda: editor.lua("return require('kruk').client(0) ~= nil"), "Kruk to serve it", 20)
     editor.api.current.buffer.append("Say hello in one word.")
     editor.api.command("Kruk send")
-    until(lambda: editor.text.count("\n## You\n") == 2, "the answer and room for the next question", 60)
+    editor.until(lambda: editor.text.count("\n## You\n") == 2, "the answer and room for the next question", 60)
     question, answer = editor.text.split("\n## Kruk\n")
     assert question.strip().endswith("Say hello in one word.") and answer.split("## You")[0].strip()
 
@@ -244,7 +148,7 @@ def test_why_names_the_reason_in_a_file_with_secrets(editor: Editor, project: Pa
     editor.press("i")
     editor.type("PASSWORD=")
     # The request goes out 0.2 s after the last key; until then the server has nothing to tell.
-    why = until(lambda: _said(editor, "Kruk why", "no suggestion:"), "the reason", 20)
+    why = editor.until(lambda: _said(editor, "Kruk why", "no suggestion:"), "the reason", 20)
     assert "exclude" in why.lower() or ".env" in why
     assert editor.lua("return ghost() == nil")
 
@@ -261,10 +165,10 @@ def test_toggle_hides_and_brings_back(editor: Editor, project: Path) -> None:
     editor.type("def add(a, b):\n    return ")
     editor.ghost()
     editor.press("<Cmd>Kruk toggle<CR>")
-    until(lambda: editor.lua("return ghost() == nil"), "the suggestion to go", 5)
+    editor.until(lambda: editor.lua("return ghost() == nil"), "the suggestion to go", 5)
     assert editor.state() == "Kruk: off"
     editor.press("<Cmd>Kruk toggle<CR>")
-    until(lambda: editor.state().startswith("Kruk: "), "the state")
+    editor.until(lambda: editor.state().startswith("Kruk: "), "the state")
     editor.type("a")
     editor.ghost()
 
@@ -277,7 +181,7 @@ def test_the_statusline_shows_the_state(editor: Editor, project: Path) -> None:
         states.add(editor.state())
         return editor.state().startswith("Kruk: ready")
 
-    until(ready, "the model to be ready")
+    editor.until(ready, "the model to be ready")
     line = editor.lua("return vim.api.nvim_eval_statusline(vim.o.statusline, {}).str")
     assert "Kruk: ready" in line
     assert all(state == "" or state.startswith("Kruk: ") for state in states)
@@ -287,7 +191,7 @@ def test_health_has_no_error(editor: Editor, project: Path) -> None:
     editor.open(project / "numbers.py")
     editor.until_ready()
     editor.api.command("checkhealth kruk")
-    report = until(lambda: editor.text if "Model:" in editor.text else "", "the report")
+    report = editor.until(lambda: editor.text if "Model:" in editor.text else "", "the report")
     assert "ERROR" not in report
     assert "<Tab> accepts" in report
 
@@ -297,7 +201,7 @@ def test_restart_gives_a_new_server(editor: Editor, project: Path) -> None:
     editor.until_ready()
     first = editor.lua("return vim.lsp.get_clients({ name = 'kruk' })[1].id")
     editor.api.command("Kruk restart")
-    until(
+    editor.until(
         lambda: editor.lua(
             "local c = vim.lsp.get_clients({ name = 'kruk', bufnr = 0 })[1]; return c and c.id ~= ...", first
         ),
@@ -326,8 +230,8 @@ def test_leaves_large_and_special_buffers_alone(editor: Editor, project: Path) -
     assert "not served: this is a nofile buffer" in editor.ask("Kruk status", "This buffer")
 
 
-def test_loads_without_an_executable(start: Callable[[dict[str, Any]], Editor], project: Path) -> None:
-    editor = start({"cmd": ["kruk-is-not-here", "serve"]})
+def test_loads_without_an_executable(start: Start, nvim: Path, project: Path) -> None:
+    editor = start(nvim, {"cmd": ["kruk-is-not-here", "serve"]})
     editor.open(project / "numbers.py")
     editor.press("i")
     editor.type("x = 1")
@@ -335,12 +239,201 @@ def test_loads_without_an_executable(start: Callable[[dict[str, Any]], Editor], 
     assert editor.messages() == ""
     assert "not an executable" in editor.ask("Kruk status", "Kruk")
     editor.api.command("checkhealth kruk")
-    report = until(lambda: editor.text if "server" in editor.text else "", "the report")
+    report = editor.until(lambda: editor.text if "server" in editor.text else "", "the report")
     assert "`kruk-is-not-here` is not an executable" in report
 
 
-def test_a_wrong_option_is_named_and_left_out(start: Callable[[dict[str, Any]], Editor]) -> None:
-    editor = start({"cmd": "kruk serve", "autostrat": False})
+def test_a_wrong_option_is_named_and_left_out(start: Start, nvim: Path) -> None:
+    editor = start(nvim, {"cmd": "kruk serve", "autostrat": False})
     assert "cmd: expected a list" in editor.messages()
     assert 'unknown option "autostrat"' in editor.messages()
     assert editor.lua("return vim.lsp.config.kruk.cmd") == ["kruk", "serve"]
+
+
+# -- pieces of a suggestion; the same story in each Neovim ------------------------------------------------
+
+
+def test_a_word_and_a_line_are_accepted_and_the_rest_stays(editor: Editor, project: Path) -> None:
+    _accept_in_pieces(editor, project)
+
+
+def test_our_own_ghost_text_is_accepted_in_pieces(old_editor: Editor, project: Path) -> None:
+    _accept_in_pieces(old_editor, project)
+
+
+def _accept_in_pieces(editor: Editor, project: Path) -> None:
+    editor.open(project / "numbers.py")
+    editor.until_ready()
+    editor.press("i")
+    editor.type("def largest(numbers):\n    best = numbers[0]\n    for number in numbers:\n")
+    before, (_, _, whole) = editor.text, editor.ghost()
+    assert whole.startswith("if number") and "\n" in whole
+
+    editor.press("<C-Right>", "<C-Right>")  # before Neovim has asked again
+    editor.until(lambda: editor.text == before + "if number", "two words")
+    assert editor.lua("return ghost()")[2] == whole.removeprefix("if number")
+    assert editor.ghost()[2].startswith(whole.removeprefix("if number").split("\n")[0])
+
+    editor.type(whole.removeprefix("if number")[:3])  # typed along
+    rest = editor.ghost()[2].split("\n")[0]
+    line = editor.text.split("\n")[-1]
+    editor.press("<C-End>")
+    editor.until(lambda: editor.text.split("\n")[-1] == line + rest, "the line")
+    editor.press("<Esc>", "u")
+    editor.until(lambda: editor.text.split("\n")[-1] == line, "the line to be taken back")
+
+
+def test_typing_something_else_hides_our_own_ghost_text(old_editor: Editor, project: Path) -> None:
+    editor = old_editor
+    editor.open(project / "numbers.py")
+    editor.until_ready()
+    editor.press("i")
+    editor.type("def add(a, b):\n    return ")
+    _, _, text = editor.ghost()
+    editor.press("#")
+    editor.until(lambda: editor.lua("local g = ghost(); return not g or g[3] ~= ...", text), "it to go", 5)
+    editor.press("<Esc>")
+    editor.until(lambda: editor.lua("return ghost() == nil"), "nothing to be left", 5)
+
+
+def test_the_story_of_an_hour(start: Start, nvim: Path, config: dict[str, Any], project: Path) -> None:
+    folder = os.environ.get("KRUK_PICTURES")
+    recording = Recording() if folder else None
+    _story(start(nvim, config, recording=recording), project, config)
+    if recording and folder:
+        recording.write(Path(folder) / "neovim.svg", "Kruk in Neovim 0.12: suggestions, explanation, fix and chat")
+
+
+def test_the_same_story_before_neovim_0_12(old_editor: Editor, project: Path, config: dict[str, Any]) -> None:
+    _story(old_editor, project, config)
+
+
+TICKETS = '''"""What tickets cost."""
+
+
+def price(age, base):
+    if age < 12:
+        return base / 2
+    return base
+
+
+def total(ages, base):
+    return sum(prise(age, base) for age in ages)
+
+
+'''
+
+
+def _story(editor: Editor, project: Path, config: dict[str, Any]) -> None:
+    path = project / "tickets.py"
+    path.write_text(TICKETS)
+    editor.open(path)
+    editor.until_ready()
+    editor.rest(1)
+
+    # A suggestion, accepted whole; another one by word.
+    editor.press("G", "o")
+    editor.type("def average(numbers):\n")
+    _, _, text = editor.ghost()
+    assert "sum(numbers)" in text and "len(numbers)" in text
+    editor.rest(1.5)
+    before = editor.text
+    editor.press("<Tab>")
+    editor.until(lambda: editor.text == before + text, "the suggestion to be taken", 5)
+    editor.type("\n\n\ndef youngest(ages):\n")
+    _, _, text = editor.ghost()
+    assert "min(ages)" in text
+    for _ in range(3):
+        editor.rest(0.6)
+        before = editor.text
+        editor.press("<C-Right>")
+        editor.until(lambda before=before: len(editor.text) > len(before), "a word", 5)
+    editor.press("<Tab>")
+    editor.until(lambda: "return min(ages)" in editor.text, "the rest", 5)
+    editor.press("<Esc>")
+    editor.api.command("write")
+
+    # Explain, in a document beside the code.
+    editor.press("4G")
+    _command(editor, "Kruk explain")
+    explained = editor.until(lambda: _done(editor) and editor.buffer("/explanation%-"), "an explanation")
+    assert explained.startswith("# Explain: price") and len(explained) > 200
+    assert len(editor.api.windows) == 2 and editor.api.current.buffer.name == str(path)
+    editor.rest(2.5)
+    editor.api.command("only")
+
+    # Fix what a linter says.
+    row = TICKETS.split("\n").index("    return sum(prise(age, base) for age in ages)")
+    editor.lua(
+        "local row = ...; vim.diagnostic.set(vim.api.nvim_create_namespace('linter'), 0, {{ lnum = row, col = 15, "
+        "end_lnum = row, end_col = 20, severity = 1, source = 'linter', "
+        "message = 'Undefined name `prise`. Did you mean `price`?' }})",
+        row,
+    )
+    editor.press(f"{row + 1}G")
+    editor.rest(1)
+    _command(editor, "Kruk fix")
+    editor.until(lambda: "sum(price(age, base) for age in ages)" in editor.text, "the fix")
+    assert "prise" not in editor.text
+    editor.until(lambda: _done(editor), "the end of it")
+    editor.rest(1.5)
+    editor.lua("vim.diagnostic.reset()")
+
+    # Chat, with a follow-up; its code applied.
+    editor.press(f"{row + 1}G")
+    _command(editor, "Kruk chat Write a Python function `oldest(ages)`. Only the code.")
+    chat = "/chats/"
+    editor.until(lambda: editor.buffer(chat).count("\n## You\n") == 2 and _done(editor), "an answer")
+    assert "def oldest(ages" in editor.buffer(chat).split("## Kruk")[1]
+    editor.rest(1.5)
+    editor.press("G", "A")
+    editor.type("Give it type hints. Only the code.")
+    editor.press("<Esc>")
+    _command(editor, "Kruk send")
+    editor.until(lambda: editor.buffer(chat).count("\n## You\n") == 3 and _done(editor), "the second answer")
+    answer = editor.buffer(chat).split("## Kruk")[2]
+    assert "def oldest(ages:" in answer
+    assert not editor.api.current.buffer.options["modified"]  # it is kept
+    editor.rest(1.5)
+    _command(editor, "Kruk apply")
+    editor.until(lambda: "def oldest(ages:" in editor.buffer("tickets"), "the code in the file", 10)
+    editor.press("<C-w>p")
+    editor.rest(2.5)
+    editor.api.command("only")
+    assert editor.api.current.buffer.name == str(path)
+
+    # Another model.
+    other = project / "other-model.gguf"
+    other.symlink_to(config["settings"]["model"])
+    _command(editor, f"Kruk model {other}")
+    editor.until_ready("other-model")
+
+    # The server is killed; it comes again, and so do suggestions.
+    editor.api.command("messages clear")
+    first = editor.server()
+    first.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+    editor.until(lambda: "it is started again in 1 s" in editor.messages(), "word of the end")
+    assert editor.state() == "Kruk: restarting"
+    editor.until_ready()
+    assert "the server runs again" in editor.messages() and editor.server().pid != first.pid
+    editor.press("G", "o")
+    editor.type("\n\ndef add(a, b):\n    return ")
+    assert "a + b" in editor.ghost()[2]
+
+
+def _command(editor: Editor, command: str) -> None:
+    """Type an ex command."""
+    editor.press(":")
+    editor.type(command)
+    editor.press("<CR>")
+
+
+def _done(editor: Editor) -> bool:
+    """Whether the server owes no answer to a command."""
+    return bool(
+        editor.lua(
+            "for _, request in pairs((require('kruk.lsp').client() or { requests = {} }).requests) do "
+            "if request.type == 'pending' and request.method == 'workspace/executeCommand' then return false end end "
+            "return true"
+        )
+    )

@@ -1,5 +1,5 @@
 -- `:checkhealth kruk` says what is missing when this does nothing.
-if vim.g.loaded_kruk or vim.fn.has('nvim-0.12') == 0 then
+if vim.g.loaded_kruk or vim.fn.has('nvim-0.10') == 0 then
   return
 end
 vim.g.loaded_kruk = true
@@ -9,26 +9,30 @@ vim.api.nvim_create_user_command('Kruk', function(opts)
 end, {
   nargs = '*',
   range = true,
-  desc = 'Kruk: explain, fix, document, tests, edit, simplify, chat, send, cancel, status, why, toggle, …',
+  desc = 'Kruk: explain, fix, document, tests, edit, simplify, chat, status, why, toggle, model, …',
   complete = function(...)
     return require('kruk.command').complete(...)
   end,
 })
 
-vim.keymap.set('i', '<Plug>(kruk-accept)', function()
-  return require('kruk').accept() and '<C-g>u' or ''
-end, { expr = true, desc = 'Kruk: accept the suggestion' })
+for name, part in pairs({ [''] = false, ['-word'] = 'word', ['-line'] = 'line' }) do
+  vim.keymap.set('i', ('<Plug>(kruk-accept%s)'):format(name), function()
+    return require('kruk').accept(part or nil) and '<C-g>u' or ''
+  end, { expr = true, desc = 'Kruk: accept the suggestion' .. (part and "'s next " .. part or '') })
+end
+for name, count in pairs({ next = 1, previous = -1 }) do
+  vim.keymap.set('i', ('<Plug>(kruk-%s)'):format(name), function()
+    require('kruk.suggestion').select(count)
+  end, { desc = ('Kruk: %s suggestion'):format(name) })
+end
+for _, name in ipairs({ 'send', 'apply', 'insert', 'cancel' }) do
+  vim.keymap.set('n', ('<Plug>(kruk-%s)'):format(name), ('<Cmd>Kruk %s<CR>'):format(name))
+end
 
-vim.keymap.set('i', '<Plug>(kruk-next)', function()
-  vim.lsp.inline_completion.select({ count = 1 })
-end, { desc = 'Kruk: next suggestion' })
-
-vim.keymap.set('i', '<Plug>(kruk-previous)', function()
-  vim.lsp.inline_completion.select({ count = -1 })
-end, { desc = 'Kruk: previous suggestion' })
+local group = vim.api.nvim_create_augroup('kruk', {})
 
 vim.api.nvim_create_autocmd('LspAttach', {
-  group = vim.api.nvim_create_augroup('kruk', {}),
+  group = group,
   callback = function(event)
     local client = vim.lsp.get_client_by_id(event.data.client_id)
     if client and client.name == 'kruk' then
@@ -39,12 +43,12 @@ vim.api.nvim_create_autocmd('LspAttach', {
 
 -- Where the cursor rests somebody may soon type: the server can make ready.
 vim.api.nvim_create_autocmd({ 'BufEnter', 'CursorHold', 'InsertEnter' }, {
-  group = 'kruk',
+  group = group,
   callback = function(event)
     local client = vim.lsp.get_clients({ name = 'kruk', bufnr = event.buf })[1]
     if client and event.buf == vim.api.nvim_get_current_buf() then
       local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
-      client:notify('kruk/didMoveCursor', params)
+      require('kruk.lsp').call(client, 'notify', 'kruk/didMoveCursor', params)
     end
   end,
 })

@@ -19,6 +19,19 @@ function M.place(client, opts)
   return { uri = params.textDocument.uri, range = range }
 end
 
+--- A diagnostic as LSP has it, where Neovim has no function for that (0.10).
+local function from(diagnostic)
+  return {
+    range = {
+      start = { line = diagnostic.lnum, character = diagnostic.col },
+      ['end'] = { line = diagnostic.end_lnum, character = diagnostic.end_col },
+    },
+    message = diagnostic.message,
+    severity = diagnostic.severity,
+    source = diagnostic.source,
+  }
+end
+
 --- The argument of an action's command.
 ---@param name string
 ---@param instruction string
@@ -30,7 +43,7 @@ function M.argument(client, opts, name, instruction)
     local here = vim.tbl_filter(function(diagnostic)
       return diagnostic.lnum >= opts.line1 - 1 and diagnostic.lnum < opts.line2
     end, vim.diagnostic.get(0))
-    argument.diagnostics = vim.lsp.diagnostic.from(here)
+    argument.diagnostics = vim.lsp.diagnostic.from and vim.lsp.diagnostic.from(here) or vim.tbl_map(from, here)
   end
   return argument
 end

@@ -1,6 +1,8 @@
 -- `:Kruk {sub}`.
 local action = require('kruk.action')
+local chat = require('kruk.chat')
 local kruk = require('kruk')
+local lsp = require('kruk.lsp')
 local status = require('kruk.status')
 local M = {}
 
@@ -11,11 +13,11 @@ end
 --- Call `with` with the client of this buffer or else any; say why when there is none.
 ---@param with fun(client: vim.lsp.Client)
 local function with_client(with)
-  local client = kruk.client(0) or vim.lsp.get_clients({ name = 'kruk' })[1]
+  local client = lsp.client(0) or lsp.client()
   if client then
     return with(client)
   end
-  local ended = vim.lsp.is_enabled('kruk') and 'no file is open, or the server ended; see `:Kruk log`'
+  local ended = lsp.is_enabled() and 'no file is open, or the server ended; see `:Kruk log`'
   local refusal = kruk.refusal(0) or ended or '`:Kruk restart` starts it'
   say('not running: ' .. refusal, 'WARN')
 end
@@ -32,7 +34,7 @@ local function shown_or(with)
 end
 
 local function buffer_state(bufnr)
-  if not kruk.client(bufnr) then
+  if not lsp.client(bufnr) then
     return 'not served: ' .. (kruk.refusal(bufnr) or 'Kruk did not attach to it')
   end
   return kruk.is_enabled(bufnr) and 'suggestions on' or 'suggestions off (`:Kruk toggle`)'
@@ -83,8 +85,8 @@ end
 function commands.why()
   local bufnr = vim.api.nvim_get_current_buf()
   with_client(function(client)
-    client:request('kruk/lastCompletion', vim.empty_dict(), shown_or(function(trace)
-      local served = kruk.client(bufnr) and kruk.is_enabled(bufnr)
+    lsp.request(client, 'kruk/lastCompletion', vim.empty_dict(), shown_or(function(trace)
+      local served = lsp.client(bufnr) and kruk.is_enabled(bufnr)
       local here = served and '' or ('this buffer: %s\nThe last one: '):format(buffer_state(bufnr))
       say(here .. explain(trace))
     end))
@@ -92,43 +94,56 @@ function commands.why()
 end
 
 function commands.toggle(args)
-  local bufnr = args[1] == 'buffer' and vim.api.nvim_get_current_buf() or nil
-  local on = kruk.toggle(bufnr)
-  say(('suggestions %s%s'):format(on and 'on' or 'off', bufnr and ' in this buffer' or ''))
+  local what, bufnr = args[1], vim.api.nvim_get_current_buf()
+  local filetype = vim.bo[bufnr].filetype
+  if what == 'filetype' and filetype == '' then
+    return say('this buffer has no filetype', 'WARN')
+  elseif what and what ~= 'buffer' and what ~= 'filetype' then
+    return say(('`:Kruk toggle` is followed by nothing, `buffer` or `filetype`, not `%s`'):format(what), 'ERROR')
+  end
+  local on = kruk.toggle(what == 'buffer' and bufnr or what == 'filetype' and filetype or nil)
+  local where = { buffer = ' in this buffer', filetype = ' in ' .. filetype .. ' files' }
+  say(('suggestions %s%s'):format(on and 'on' or 'off', where[what] or ''))
 end
 
 function commands.restart()
+  require('kruk.restart').expect()
   local old = vim.lsp.get_clients({ name = 'kruk', _uninitialized = true })
-  vim.lsp.enable('kruk', false) -- stops those that are initialized
+  lsp.enable(false) -- stops those that are initialized
   local function start()
     for _, client in ipairs(old) do
       if not client.initialized then
-        client:stop()
+        lsp.call(client, 'stop')
       end
       if vim.lsp.get_client_by_id(client.id) then
         return vim.defer_fn(start, 50)
       end
     end
-    vim.lsp.enable('kruk') -- reads the configuration again
+    lsp.forget()
+    lsp.enable(true)
   end
   start()
 end
 
+--- Have the server run a command; what comes of it, it shows itself.
+local function execute(client, name, argument)
+  lsp.execute(client, name, argument, shown_or(function() end))
+end
+
 function commands.model(args)
   with_client(function(client)
-    local id = table.concat(args, ' ')
-    if id == '' then
-      return say('which model? An id from `kruk models list`, or the path of a GGUF file', 'ERROR')
+    local function use(id)
+      execute(client, 'kruk.useModel', id)
     end
-    local command = { title = 'Use model', command = 'kruk.useModel', arguments = { id } }
-    client:exec_cmd(command, nil, shown_or(function() end))
+    if #args > 0 then
+      return use(table.concat(args, ' '))
+    end
+    require('kruk.models').choose(use, say)
   end)
 end
 
---- Have the server run a command; what comes of it, it shows itself.
-local function execute(client, name, argument)
-  local context = { bufnr = vim.api.nvim_get_current_buf() } -- what is not told yet of this buffer goes first
-  client:exec_cmd({ title = name, command = name, arguments = { argument } }, context, shown_or(function() end))
+function commands.pull(args)
+  require('kruk.models').pull(args[1], say)
 end
 
 for _, name in ipairs(action.names) do
@@ -136,6 +151,7 @@ for _, name in ipairs(action.names) do
     with_client(function(client)
       local function run(instruction)
         if instruction then
+          chat.prepare(opts)
           execute(client, 'kruk.' .. name, action.argument(client, opts, name, instruction))
         end
       end
@@ -148,24 +164,42 @@ for _, name in ipairs(action.names) do
   end
 end
 
-function commands.chat(_, opts)
+local function fail(message)
+  say(message, 'ERROR')
+end
+
+function commands.chat(args, opts)
   with_client(function(client)
-    execute(client, 'kruk.newChat', opts.range > 0 and action.place(client, opts) or vim.empty_dict())
+    chat.prepare(opts)
+    local place = opts.range > 0 and action.place(client, opts) or vim.empty_dict()
+    chat.new(client, place, table.concat(args, ' '), fail)
   end)
 end
 
-function commands.send(_, opts)
+function commands.chats()
+  chat.choose(say)
+end
+
+function commands.send()
   with_client(function(client)
-    execute(client, 'kruk.chat', action.place(client, opts))
+    chat.send(client, vim.api.nvim_get_current_buf(), fail)
   end)
+end
+
+function commands.apply()
+  with_client(function(client)
+    chat.apply(client, say)
+  end)
+end
+
+function commands.insert()
+  chat.insert(say)
 end
 
 function commands.cancel()
   with_client(function(client)
-    for id, request in pairs(client.requests) do
-      if request.type == 'pending' and request.method == 'workspace/executeCommand' then
-        client:cancel_request(id)
-      end
+    if lsp.cancel(client, 'workspace/executeCommand') == 0 then
+      say('nothing is being written')
     end
   end)
 end
@@ -184,16 +218,35 @@ function M.run(args, opts)
   say(('there is no `:Kruk %s`; there are %s'):format(name, table.concat(M.complete('', 'Kruk'), ', ')), 'ERROR')
 end
 
+--- What may stand behind a subcommand.
+---@type table<string, fun(lead: string): string[]>
+local arguments = {
+  toggle = function()
+    return { 'buffer', 'filetype' }
+  end,
+  model = function(lead)
+    local ids = {}
+    for _, model in ipairs(require('kruk.models').list()) do
+      table.insert(ids, model.installed and model.id or nil)
+    end
+    return vim.list_extend(ids, vim.fn.getcompletion(lead, 'file'))
+  end,
+  pull = function()
+    return vim.tbl_map(function(model)
+      return model.id
+    end, require('kruk.models').list())
+  end,
+}
+
 --- The names that may stand where `lead` stands in `line`.
 function M.complete(lead, line)
-  local words = vim.split(vim.trim(line:sub(1, #line - #lead)), '%s+')
-  if words[2] == 'model' then
-    return vim.fn.getcompletion(lead, 'file')
-  end
-  local names = words[2] == 'toggle' and { 'buffer' } or not words[2] and vim.tbl_keys(commands) or {}
-  return vim.fn.sort(vim.tbl_filter(function(name)
+  local words = vim.split(vim.trim(line:sub(line:find('Kruk') or 1, #line - #lead)), '%s+')
+  local names = not words[2] and vim.fn.sort(vim.tbl_keys(commands))
+    or not words[3] and arguments[words[2]] and arguments[words[2]](lead)
+    or {}
+  return vim.tbl_filter(function(name)
     return vim.startswith(name, lead)
-  end, names))
+  end, names)
 end
 
 return M

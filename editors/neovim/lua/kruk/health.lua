@@ -1,5 +1,6 @@
 -- `:checkhealth kruk`.
 local kruk = require('kruk')
+local lsp = require('kruk.lsp')
 local health = vim.health
 local M = {}
 
@@ -10,11 +11,10 @@ local function check_executable(cmd)
       "Or say where it is: vim.g.kruk = { cmd = { '/path/to/kruk', 'serve' } }",
     })
   end
-  local path, serve = vim.fn.exepath(cmd[1]), vim.fn.index(cmd, 'serve')
-  if serve == -1 then
+  local path, version = vim.fn.exepath(cmd[1]), kruk.program('--version')
+  if not version then
     return health.ok(path)
   end
-  local version = vim.list_extend(vim.list_slice(cmd, 1, serve), { '--version' })
   local result = vim.system(version, { text = true }):wait(15000)
   if result.code == 0 then
     health.ok(('%s: %s'):format(path, vim.trim(result.stdout)))
@@ -31,16 +31,13 @@ local function check_client(client)
     table.insert(names, kruk.is_enabled(bufnr) and name or name .. ' (off: `:Kruk toggle`)')
   end
   health.ok(('Client %d shows suggestions in %s'):format(client.id, table.concat(names, ', ')))
-  local offers = client:supports_method('textDocument/inlineCompletion')
-  local report = offers and health.ok or health.error
-  report(('The server %s inline completion'):format(offers and 'offers' or 'does not offer'))
-  local answer = client:request_sync('kruk/status', vim.empty_dict(), 3000)
+  local answer = lsp.call(client, 'request_sync', 'kruk/status', vim.empty_dict(), 3000, vim.api.nvim_get_current_buf())
   if not answer or type(answer.result) ~= 'table' then
     local err = answer and answer.err and answer.err.message
     return health.error('No answer to kruk/status: ' .. (err or 'not within 3 seconds'))
   end
   local status = require('kruk.status').update(client.id, answer.result)
-  report = ({ error = health.error, off = health.warn })[status.state] or health.ok
+  local report = ({ error = health.error, off = health.warn })[status.state] or health.ok
   local message = status.message ~= '' and ': ' .. status.message or ''
   report(('Model: %s%s'):format(require('kruk.status').words(status), message))
 end
@@ -67,25 +64,29 @@ end
 
 function M.check()
   health.start('kruk: editor')
-  if vim.fn.has('nvim-0.12') == 0 then
-    return health.error('Neovim 0.12 or newer is needed, this is ' .. tostring(vim.version()))
+  if vim.fn.has('nvim-0.10') == 0 then
+    return health.error('Neovim 0.10 or newer is needed, this is ' .. tostring(vim.version()))
   end
-  health.ok('Neovim ' .. tostring(vim.version()))
+  local by = vim.lsp.inline_completion and 'its own inline completion' or "Kruk's ghost text, for want of its own"
+  health.ok(('Neovim %s shows suggestions by %s'):format(tostring(vim.version()), by))
   for _, problem in ipairs(select(2, kruk.config())) do
     health.warn('Configuration: ' .. problem)
   end
   check_tab()
 
   health.start('kruk: server')
-  local cmd = vim.lsp.config.kruk.cmd
+  local cmd = lsp.config().cmd
   if type(cmd) == 'table' then
     check_executable(cmd)
   end
-  if not vim.lsp.is_enabled('kruk') then
+  if not lsp.is_enabled() then
     health.warn('The server is not started by itself', { '`:Kruk restart` starts it' })
   end
   local clients = vim.lsp.get_clients({ name = 'kruk' })
   vim.iter(clients):each(check_client)
+  if require('kruk.restart').is_waiting() then
+    health.warn('The server ended by itself and is about to be started again', { '`:Kruk log` says why' })
+  end
   if #clients == 0 then
     health.info('No buffer is served now: open a file that has a filetype')
   end

@@ -1,8 +1,10 @@
+local lsp = require('kruk.lsp')
+local suggestion = require('kruk.suggestion')
 local M = {}
 
 ---@class kruk.Config
 ---@field cmd? string[] Command line of the server
----@field settings? table<string, any> Settings of the server, without the section name `kruk`
+---@field settings? kruk.Settings Settings of the server, without the section name `kruk`
 ---@field autostart? boolean Start the server by itself; if not, `:Kruk restart` starts it
 ---@field enabled? boolean Show suggestions; if not, `:Kruk toggle` turns them on
 ---@field tab? boolean Map <Tab> in Insert mode, unless it is mapped already
@@ -21,18 +23,18 @@ local defaults = {
 ---@type kruk.Config
 local overrides = {}
 
----@type boolean?
-local shown -- what `:Kruk toggle` chose; nil before that
+-- What `:Kruk toggle` chose: for all buffers, and for some filetypes; nil before that.
+local shown ---@type boolean?
+local shown_in = {} ---@type table<string, boolean>
 
 local function check(name, value)
-  if defaults[name] == nil then
+  local kind = type(defaults[name])
+  if kind == 'nil' then
     error(('unknown option %q; see |kruk-configuration|'):format(name), 0)
-  elseif name == 'cmd' then
-    vim.validate(name, value, function(cmd)
-      return vim.islist(cmd) and type(cmd[1]) == 'string'
-    end, 'a list such as { "kruk", "serve" }')
-  else
-    vim.validate(name, value, type(defaults[name]))
+  elseif name == 'cmd' and not (vim.islist(value) and type(value[1]) == 'string') then
+    error(('cmd: expected a list such as { "kruk", "serve" }, got %s'):format(type(value)), 0)
+  elseif type(value) ~= kind then
+    error(('%s: expected %s, got %s'):format(name, kind, type(value)), 0)
   end
 end
 
@@ -61,7 +63,6 @@ end
 --- Override defaults. Calling it is not necessary; `vim.g.kruk` wins over it.
 ---@param opts? kruk.Config
 function M.setup(opts)
-  vim.validate('opts', opts, 'table', true)
   overrides = opts or {}
   if vim.g.loaded_kruk then
     M.apply()
@@ -74,20 +75,28 @@ function M.apply()
   if #problems > 0 then
     vim.notify('Kruk: ' .. table.concat(problems, '\nKruk: '), vim.log.levels.WARN)
   end
-  vim.lsp.config('kruk', {}) -- so that Neovim reads lsp/kruk.lua again
+  lsp.forget()
   if config.autostart then
-    vim.lsp.enable('kruk')
+    lsp.enable(true)
   end
   if config.tab and not M.tab_owner() then
     vim.keymap.set('i', '<Tab>', M.tab, { expr = true, desc = 'Kruk: accept the suggestion, or <Tab>' })
   end
 end
 
+--- The command line of another of Kruk's programs: `kruk models list` is `M.program('models', 'list')`.
+---@return string[]? command nil when `cmd` does not say how
+function M.program(...)
+  local cmd = lsp.config().cmd
+  local serve = type(cmd) == 'table' and vim.fn.index(cmd, 'serve') or -1
+  return serve > 0 and vim.list_extend(vim.list_slice(cmd, 1, serve), { ... }) or nil
+end
+
 --- Why Kruk does not serve a buffer, or nil when it may.
 ---@param bufnr integer
 ---@return string?
 function M.refusal(bufnr)
-  local cmd, max_bytes = vim.lsp.config.kruk.cmd, M.config().max_bytes
+  local cmd, max_bytes = lsp.config().cmd, M.config().max_bytes
   local name = vim.api.nvim_buf_get_name(bufnr)
   if type(cmd) == 'table' and vim.fn.executable(cmd[1]) == 0 then
     return ('`%s` is not an executable: install Kruk, or set vim.g.kruk.cmd'):format(cmd[1])
@@ -102,55 +111,48 @@ function M.refusal(bufnr)
   end
 end
 
---- The client that serves a buffer (0: the current one).
----@param bufnr integer
----@return vim.lsp.Client?
-function M.client(bufnr)
-  return vim.lsp.get_clients({ name = 'kruk', bufnr = bufnr })[1]
+local function wants(bufnr)
+  local in_filetype = shown_in[vim.bo[bufnr].filetype]
+  return vim.F.if_nil(in_filetype, vim.F.if_nil(shown, M.config().enabled))
 end
 
 --- Whether suggestions are shown in a buffer (0: the current one).
 ---@param bufnr integer
 ---@return boolean
 function M.is_enabled(bufnr)
-  return vim.lsp.inline_completion.is_enabled({ bufnr = bufnr })
-end
-
-local function show(bufnr, enable)
-  -- An answer that arrives after its buffer was switched off is an error inside Neovim 0.12.
-  for _, client in ipairs(enable and {} or vim.lsp.get_clients({ bufnr = bufnr })) do
-    for id, request in pairs(client.requests) do
-      if request.bufnr == bufnr and request.method == 'textDocument/inlineCompletion' then
-        client:cancel_request(id)
-      end
-    end
-  end
-  vim.lsp.inline_completion.enable(enable, { bufnr = bufnr })
+  return suggestion.is_shown(bufnr)
 end
 
 --- Show suggestions in a buffer that Kruk begins to serve, unless they are off.
 ---@param bufnr integer
 function M.attach(bufnr)
-  if vim.F.if_nil(shown, M.config().enabled) then
-    show(bufnr, true)
+  if wants(bufnr) then
+    suggestion.show(bufnr, true)
   end
 end
 
---- Turn suggestions on or off, in one buffer or in all that Kruk serves now and later.
----@param bufnr? integer
+--- Turn suggestions on or off: in one buffer, or in all that Kruk serves now and later, or in those of one filetype.
+---@param where? integer|string buffer or filetype
 ---@return boolean enabled
-function M.toggle(bufnr)
-  local enable = not vim.F.if_nil(shown, M.config().enabled)
-  if M.client(bufnr or 0) then
-    enable = not M.is_enabled(bufnr or 0)
+function M.toggle(where)
+  local bufnr = type(where) == 'number' and where or vim.api.nvim_get_current_buf()
+  local enable = not wants(bufnr)
+  if lsp.client(bufnr) then
+    enable = not M.is_enabled(bufnr)
   end
-  if bufnr then
-    show(bufnr, enable)
+  if type(where) == 'number' then
+    suggestion.show(bufnr, enable)
   else
-    shown = enable
+    if where then
+      shown_in[where] = enable
+    else
+      shown, shown_in = enable, {}
+    end
     for _, client in ipairs(vim.lsp.get_clients({ name = 'kruk' })) do
       for attached in pairs(client.attached_buffers) do
-        show(attached, enable)
+        if not where or vim.bo[attached].filetype == where then
+          suggestion.show(attached, enable)
+        end
       end
     end
   end
@@ -158,10 +160,11 @@ function M.toggle(bufnr)
   return enable
 end
 
---- Put the suggestion on the screen into the buffer.
+--- Put the suggestion on the screen into the buffer, or its first word or line.
+---@param part? 'word'|'line'
 ---@return boolean accepted false when there was none
-function M.accept()
-  return vim.lsp.inline_completion.get()
+function M.accept(part)
+  return suggestion.accept(part)
 end
 
 --- What <Tab> does: accept, else jump in a snippet, else itself. For a mapping with `expr = true`.

@@ -1,4 +1,5 @@
 -- What the server said of itself last: `kruk/didChangeStatus`, or the answer to `kruk/status`.
+local lsp = require('kruk.lsp')
 local M = {}
 
 ---@class kruk.Status
@@ -6,6 +7,7 @@ local M = {}
 ---@field message string
 ---@field model string
 ---@field percent? number
+---@field tokensPerSecond? number
 
 ---@type table<integer, kruk.Status>
 local of_client = {}
@@ -31,7 +33,7 @@ end
 ---@param client vim.lsp.Client
 ---@param done? fun(err?: lsp.ResponseError, status?: kruk.Status)
 function M.ask(client, done)
-  client:request('kruk/status', vim.empty_dict(), function(err, sent)
+  lsp.request(client, 'kruk/status', vim.empty_dict(), function(err, sent)
     local status = not err and M.update(client.id, sent) or nil
     if done then
       done(err, status)
@@ -39,13 +41,15 @@ function M.ask(client, done)
   end)
 end
 
---- A status in words: `loading qwen2.5-coder-0.5b-instruct, 42%`.
+--- A status in words: `loading qwen2.5-coder-0.5b-instruct, 42%`, `ready qwen2.5-coder-0.5b-instruct, 31 tokens/s`.
 ---@param status kruk.Status
 ---@return string
 function M.words(status)
   local words = vim.trim(status.state .. ' ' .. vim.fs.basename(status.model))
   if status.percent and status.state == 'loading' then
     words = ('%s, %d%%'):format(words, status.percent)
+  elseif status.tokensPerSecond and status.state ~= 'error' then
+    words = ('%s, %.0f tokens/s'):format(words, status.tokensPerSecond)
   end
   return words
 end
@@ -53,9 +57,9 @@ end
 --- Empty where Kruk does not serve the buffer.
 ---@return string
 function M.component()
-  local client = require('kruk').client(0)
+  local client = lsp.client(0)
   if not client then
-    return ''
+    return require('kruk.restart').is_waiting() and 'Kruk: restarting' or ''
   elseif not require('kruk').is_enabled(0) then
     return 'Kruk: off'
   end
