@@ -61,7 +61,7 @@ OPTIONS = (
     Option(
         "completion.multiline",
         "auto",
-        "`auto` decides from the syntax tree between one line and a block; `always` and `never` fix it.",
+        "`auto` decides from the syntax tree between a line, a statement and a block; `always` and `never` fix it.",
         choices=("auto", "always", "never"),
     ),
     Option(
