@@ -17,7 +17,7 @@
 ---@field enabled? boolean Suggest completions.
 ---@field debounceMs? integer Milliseconds of rest after a keystroke before an automatic suggestion is worked on.
 ---@field maxTokens? integer Longest suggestion, in tokens.
----@field multiline? 'auto'|'always'|'never' `auto` decides from the syntax tree between one line and a block; `always` and `never` fix it.
+---@field multiline? 'auto'|'always'|'never' `auto` decides from the syntax tree between a line, a statement and a block; `always` and `never` fix it.
 ---@field minConfidence? integer Keep back what was not asked for by hand when the model gives its first line less than so many percent; 0 shows everything.
 ---@field disabledLanguages? string[] Language identifiers in which nothing is suggested.
 ---@field excludeGlobs? string[] Files that are never read or completed: secrets first of all. Replaces the default list.
