@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from lsp_server import paths
-from lsp_server.cli import fit, quantize, scan
+from lsp_server.cli import convert, fit, quantize, scan
 from lsp_server.cli.console import err, fail, out
 from lsp_server.errors import KrukError
 from lsp_server.model import partial, registry, stores
@@ -35,6 +35,7 @@ app = typer.Typer(help="Models: which there are, which are here.", no_args_is_he
 app.command("scan")(scan.scan)
 app.command("fit")(fit.fit)
 app.command("quantize")(quantize.quantize)
+app.command("import")(convert.import_model)
 
 
 @app.command("list")
