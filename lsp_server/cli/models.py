@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 from lsp_server import paths
-from lsp_server.cli import fit, scan
+from lsp_server.cli import convert, fit, quantize, scan
 from lsp_server.cli.console import err, fail, out
 from lsp_server.errors import KrukError
 from lsp_server.model import partial, registry, stores
@@ -37,6 +37,8 @@ _DOING = {"source": "connecting", "failed": "failed", "download": "downloading",
 app = typer.Typer(help="Models: which there are, which are here.", no_args_is_help=True)
 app.command("scan")(scan.scan)
 app.command("fit")(fit.fit)
+app.command("quantize")(quantize.quantize)
+app.command("import")(convert.import_model)
 
 
 @app.command("list")
