@@ -93,7 +93,8 @@ def measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
     for n, function in enumerate(found, 1):
         if function.name not in journal.cases:
             if journal.is_late:
-                return command.tell("the time is over; the same command goes on from here")
+                command.tell("the time is over; the same command goes on from here")
+                return
             journal.add(function.name, documented(model, action, function))
         cases.append(journal.cases[function.name])
         command.tell(f"{n}/{len(found)} {function.name}: {cases[-1].refusal or 'documented'}")

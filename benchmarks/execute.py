@@ -84,7 +84,7 @@ def passes(program: str, language_id: str = "python") -> bool:
     language, word = languages()[language_id], secrets.token_hex(16)
     if language.drops:
         program = re.sub(language.drops, "", program, flags=re.M)
-    end = re.search(r"(?:\s*\}){%d}\s*\Z" % language.closers, program)
+    end = re.search(rf"(?:\s*\}}){{{language.closers}}}\s*\Z", program)
     if not end:
         return False
     told = language.word.replace("{word}", word)

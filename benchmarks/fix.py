@@ -3,8 +3,8 @@
 usage: python benchmarks/fix.py --data humanevalpack_python.jsonl [--language ID] -n N [--model PATH|ID] [--seed S]
                                 [--journal FILE] [--minutes M] [--json FILE]
 
---data FILE: the tasks of HumanEvalPack (OctoPack) in the language. Each is a documented function with a bug; both
-sides are shown the function with its documentation, and told that it has a bug. The plain side ("peer") is asked once,
+--data FILE: the tasks of HumanEvalPack (OctoPack) in a language. Each is a documented function with a bug; both sides
+are shown the function with its documentation, and told that it has a bug. The plain side ("peer") is asked once,
 and its first block of code is taken; Fix works as in an editor, on a file that holds the function. A task is solved
 when its tests pass; those are left out whose own solution does not pass here, or whose bug does.
 WARNING: this RUNS WHAT THE MODEL WROTE, in a child process with limits but in no sandbox; see execute.py.
@@ -173,7 +173,8 @@ def measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
         keys = [f"{task.task_id} {side}" for side in ("plain", "Fix")]
         if keys[1] not in journal.cases:
             if journal.is_late:
-                return command.tell("the time is over; the same command goes on from here")
+                command.tell("the time is over; the same command goes on from here")
+                return
             if not is_sound_task(task, arguments.language):
                 continue
             for key, do in zip(keys, (plain, fix), strict=True):

@@ -1,4 +1,4 @@
-"""What has been measured so far, a line each in a file, so that a long benchmark can be stopped and taken up again."""
+"""What has been measured so far, a line each in a file: a long benchmark can be stopped and taken up again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Whether pytest takes the test files that Write tests makes, and how many of the tests pass.
 
-usage: python benchmarks/test_files.py --tree DIR [-n N] [--model PATH|ID] [--seed S] [--journal FILE] [--minutes M] [--show]
+usage: python benchmarks/test_files.py --tree DIR [-n N] [--model PATH|ID] [--seed S] [--journal FILE]
+                                       [--minutes M] [--show]
 
 Takes small Python functions out of the source files below DIR, puts each into a module of its own with the imports it
 had, and has tests written for it as in an editor. Those are left out that cannot be imported alone.
@@ -97,7 +98,8 @@ def measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
             return
         if function.name not in journal.cases:
             if journal.is_late:
-                return command.tell("the time is over; the same command goes on from here")
+                command.tell("the time is over; the same command goes on from here")
+                return
             with tempfile.TemporaryDirectory(prefix="kruk-benchmark-") as folder:
                 path = Path(folder) / f"{NAME}.py"
                 if not _is_alone(function, path):

@@ -42,7 +42,9 @@ def comment_above(target: Target) -> str:
 def _is_comment(tree: SyntaxTree, document: Document, row: int) -> bool:
     """Whether a line begins within a comment."""
     text = line_text(document, row)
-    return tree.region_at(document.line_starts[row] + len(text) - len(text.lstrip()) + bool(text.strip())) == "comment"
+    return (
+        tree.region_at(document.line_starts[row] + len(text) - len(text.lstrip()) + bool(text.strip())) == "comment"
+    )
 
 
 def _n_header_lines(tree: SyntaxTree, lines: list[str]) -> int:
