@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import queue
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +15,11 @@ from answers import Answer
 from holes import Hole
 
 from lsp_server.cli.client import Client
+from lsp_server.errors import KrukError
 from lsp_server.evaluation import editor
-from lsp_server.evaluation.editor import INVOKED, position_behind
+from lsp_server.evaluation.editor import INVOKED, START_PATIENCE_S, position_behind
+
+QUESTION = "Explain at length how a hash table, a heap and a balanced tree work, and when to use which."
 
 
 class _Client(Client):
@@ -92,6 +99,30 @@ class Editor(editor.Editor):
         was_unanswered = self._client.is_unanswered(self._pending)
         self._client.notify("$/cancelRequest", {"id": self._pending})
         return was_unanswered
+
+    @contextlib.contextmanager
+    def chatting(self) -> Iterator[None]:
+        """Let a chat stream all the while, one long answer after the other."""
+        begun, over, tokens = threading.Event(), threading.Event(), itertools.count()
+
+        def chat() -> None:
+            while not over.is_set():
+                self._chat = f"chat-{next(tokens)}"
+                message = {"role": "user", "content": QUESTION}
+                params = {"messages": [message], "conversationId": self._chat, "workDoneToken": self._chat}
+                with contextlib.suppress(KrukError):  # it was cancelled
+                    self._client.request("kruk/chat", params)
+
+        self._client.on("$/progress", lambda params: params["value"]["kind"] == "report" and begun.set())
+        thread = threading.Thread(target=chat)
+        thread.start()
+        begun.wait(START_PATIENCE_S)
+        try:
+            yield
+        finally:
+            over.set()
+            self._client.notify("window/workDoneProgress/cancel", {"token": self._chat})
+            thread.join()
 
     def close(self) -> None:
         """End the server."""

@@ -13,6 +13,7 @@ accept   a suggestion is looked at for a second and accepted, and the next one a
 cancel   a long evaluation is cancelled at a random moment, and a suggestion in another small document asked for:
          from then until the engine begins with it, as the servers' own times tell.
 tokens   the prompt tokens that a request evaluates while typing.
+chat     typing while a chat streams ÷ typing alone (Kruk only)
 busy     typing beside a busy process on every core but one ÷ typing alone.
 two      two servers of a kind, typed in at once ÷ typing alone.
 memory   resident memory after typing alone, both with a context of 4,096 tokens.
@@ -46,7 +47,7 @@ from typing_latency import MIN_CHARS, SIZES, Typed, type_hole
 
 from lsp_server.evaluation.editor import wait_until_idle
 
-PARTS = ("restart", "accept", "cancel", "tokens", "busy", "two", "memory")
+PARTS = ("restart", "accept", "cancel", "tokens", "chat", "busy", "two", "memory")
 OPTIONS = {"contextSize": 4096}
 LOOK_S = 1.0
 CANCELS = 5  # for each case: places in which nothing was asked before
@@ -128,8 +129,10 @@ def summary(samples: Sequence[Sample]) -> list[Row]:
         ("engine free after a cancel, p95", part_of("cancel", "free_ms", 0.95), "ms"),
         ("prompt tokens, p50", part_of("alone", "tokens", 0.5), ""),
         ("warm alone, p50", part_of("alone", "warm_ms", 0.5), "ms"),
+        ("warm while a chat streams, p50", part_of("chat", "warm_ms", 0.5), "ms"),
         ("warm beside busy cores, p50", part_of("busy", "warm_ms", 0.5), "ms"),
         ("warm, two at once, p50", part_of("two", "warm_ms", 0.5), "ms"),
+        ("chat ÷ alone", to_alone("chat"), "×"),
         ("busy ÷ alone", to_alone("busy"), "×"),
         ("two at once ÷ alone", to_alone("two"), "×"),
         ("resident memory", part_of("alone", "rss_mib", 1), "MiB"),
@@ -146,7 +149,7 @@ def _measure(arguments: argparse.Namespace, samples: list[Sample]) -> None:
     n_wanted = arguments.cases * (CANCELS if "cancel" in arguments.only else 1)
     places = find_holes(arguments.tree, n_wanted, arguments.seed, SIZES, MIN_CHARS)
     holes = places[: arguments.cases]
-    needs_alone = {"tokens", "busy", "two", "memory"} & set(arguments.only)
+    needs_alone = {"tokens", "chat", "busy", "two", "memory"} & set(arguments.only)
     for run in range(1, arguments.runs + 1):
 
         def keep(part: str, side: str, hole: Hole, run: int = run, **values: list[float]) -> None:
@@ -160,9 +163,9 @@ def _measure(arguments: argparse.Namespace, samples: list[Sample]) -> None:
             _accept(arguments, holes, keep)
         if "cancel" in arguments.only:
             _cancel(arguments, places, keep)
-        for part in ("alone", "busy", "two"):
+        for part in ("alone", "chat", "busy", "two"):
             if needs_alone if part == "alone" else part in arguments.only:
-                for name in in_turn(command.names(arguments), run):
+                for name in in_turn([KRUK] if part == "chat" else command.names(arguments), run):
                     _type(arguments, part, name, holes, keep)
 
 
@@ -230,6 +233,8 @@ def _type(
         sides = [stack.enter_context(command.started(arguments, name, OPTIONS, home=home)) for _ in range(n_sides)]
         if part == "busy":
             stack.enter_context(busy_cores(n_busy()))
+        if part == "chat":
+            stack.enter_context(sides[0].chatting())
         for typed in type_at_once(sides, holes, lambda side, hole: _typed(arguments, side, hole)):
             for hole, it in typed:
                 warm_ms, tokens = [answer.ms for answer in it.warm], [answer.n_evaluated or 0 for answer in it.warm]

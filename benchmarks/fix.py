@@ -3,10 +3,10 @@
 usage: python benchmarks/fix.py --data humanevalpack_python.jsonl [--language ID] -n N [--model PATH|ID] [--seed S]
                                 [--journal FILE] [--minutes M] [--json FILE]
 
---data FILE: the tasks of HumanEvalPack (OctoPack) in the language. Each is a documented function with a bug; both
-sides are shown the function with its documentation, and told that it has a bug. The plain side ("peer") is asked
-once, and its first block of code is taken; Fix works as in an editor, on a file that holds the function. A task is
-solved when its tests pass; those are left out whose own solution does not pass here, or whose bug does.
+--data FILE: the tasks of HumanEvalPack (OctoPack) in a language. Each is a documented function with a bug; both sides
+are shown the function with its documentation, and told that it has a bug. The plain side ("peer") is asked once,
+and its first block of code is taken; Fix works as in an editor, on a file that holds the function. A task is solved
+when its tests pass; those are left out whose own solution does not pass here, or whose bug does.
 WARNING: this RUNS WHAT THE MODEL WROTE, in a child process with limits but in no sandbox; see execute.py.
 
 Counted too: edits that do not parse or touch a line outside of the function (there should be none), how many tokens

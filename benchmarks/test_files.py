@@ -1,7 +1,7 @@
 """Whether pytest takes the test files that Write tests makes, and how many of the tests pass.
 
-usage: python benchmarks/test_files.py --tree DIR [-n N] [--model PATH|ID] [--seed S] [--journal FILE] [--minutes M]
-                                   [--show]
+usage: python benchmarks/test_files.py --tree DIR [-n N] [--model PATH|ID] [--seed S] [--journal FILE]
+                                       [--minutes M] [--show]
 
 Takes small Python functions out of the source files below DIR, puts each into a module of its own with the imports it
 had, and has tests written for it as in an editor. Those are left out that cannot be imported alone.

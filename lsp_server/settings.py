@@ -46,8 +46,8 @@ OPTIONS = (
     Option(
         "chatModel",
         "",
-        "Model for actions and chat, loaded beside `model` when one is first asked for. Empty: `model`, which must "
-        "then be an instruct model.",
+        "Model for actions and chat, loaded beside `model` when one is first asked for. "
+        "Empty: `model`, which must then be an instruct model.",
     ),
     Option("completion.enabled", True, "Suggest completions."),
     Option(

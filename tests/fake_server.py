@@ -2,8 +2,8 @@
 
 usage: python -m tests.fake_server SCRIPT.json
 The script: {"knows": [text, …], "says": text, "wavers": text, "loadError": text, "loadSeconds": n,
-"isBase": bool, "chatSays": text}. "chatSays" is of the model named `chat`. "says" may be a list: what it says in a
-conversation's first turn, in the second, and so on.
+"isBase": bool, "chatSays": text}. "chatSays" is what the model named `chat` says. "says" may be a list: what it says
+in a conversation's first turn, in the second, and so on.
 Serves more methods, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`;
 and two that count: `fake/waiting`, `fake/passed`.
 """

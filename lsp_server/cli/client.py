@@ -35,7 +35,7 @@ class Client:
         )
         self._ids = itertools.count(1)
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
-        self._listeners: dict[str, Callable[[Any], None]] = {}
+        self._listeners: dict[str, Callable[[Any], Any]] = {}
         self._root = root
         self._options = options
         threading.Thread(target=self._read, daemon=True).start()
@@ -45,8 +45,8 @@ class Client:
         """The server's process."""
         return self._process.pid
 
-    def on(self, method: str, listener: Callable[[Any], None]) -> None:
-        """Call the listener with the params of every such notification, on the reader's thread."""
+    def on(self, method: str, listener: Callable[[Any], Any]) -> None:
+        """Call the listener with the params of every such message, on the reader's thread; what it returns answers."""
         self._listeners[method] = listener
 
     def initialize(self, listeners: dict[str, Callable[[Any], None]]) -> float:
@@ -119,8 +119,10 @@ class Client:
             message = msgspec.json.decode(stream.read(int(line.split(b":")[1])))
             if "method" not in message:
                 self._answers.pop(message["id"]).put(message)
-            elif "id" not in message and (listener := self._listeners.get(message["method"])):
-                listener(message.get("params"))
+            elif listener := self._listeners.get(message["method"]):
+                result = listener(message.get("params"))
+                if "id" in message:
+                    self._send({"jsonrpc": "2.0", "id": message["id"], "result": result})
         gone = {"error": {"message": f"the server ended with code {self._process.wait()}"}}
         for answers in list(self._answers.values()):
             answers.put(gone)

@@ -106,7 +106,7 @@ class Worker:
             self._wake.notify()
 
     def load_chat(self, loader: Loader | None) -> None:
-        """Let chats and actions have a model of their own from now on, or none. It is loaded when one is begun."""
+        """Let chats and actions have a model of their own, or none any more. It is loaded when one is asked for."""
         with self._wake:
             self._chat_loader = loader
             self._old_chat, self._chat = self._chat or self._old_chat, None
