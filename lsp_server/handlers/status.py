@@ -16,6 +16,7 @@ def as_dict(session: Session) -> dict[str, Any]:
     if not session.settings.completion.enabled and state in ("ready", "busy"):
         state, message = "off", "Completions are switched off"
     model = session.worker.model
+    chat_model = session.worker.chat_model
     server = model.info.server if model else None
     remote = session.settings.remote
     if remote.allows_non_local:
@@ -29,8 +30,9 @@ def as_dict(session: Session) -> dict[str, Any]:
         "percent": status.percent,
         "missingModel": status.missing_model or None,
         "tokensPerSecond": round(pace, 1) if pace else None,
-        "contextTokens": model.info.n_ctx if model else None,
-        "canChat": model is not None and not why_not(model.info),
+        "chatModel": chat_model.info.name if chat_model else None,
+        "contextTokens": chat_model.info.n_ctx if chat_model else None,
+        "canChat": chat_model is not None and not why_not(chat_model.info),
         "kvCache": model.info.memory_kind if model else None,
         "server": {"url": server.url, "kind": server.kind, "isLocal": server.is_local} if server else None,
         "allowsNonLocal": remote.allows_non_local,

@@ -140,4 +140,4 @@ async def test_a_model_of_its_own_for_chat_and_actions(start):
     assert answer.text == "From the other model."
     params = types.ExecuteCommandParams("kruk.explain", [{"uri": URI}])
     assert (await editor.request("workspace/executeCommand", params))["text"] == "From the other model."
-    assert (await editor.request("kruk/status")).state == "ready"
+    await editor.until_state("ready")

@@ -38,7 +38,7 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const running: Server = new Server(log, ownEnvironment, {
     status(status) {
-      const isOther = status.model !== bar.status.model || status.state === 'error' || bar.status.state === 'error'
+      const isOther = status.chatModel !== bar.status.chatModel || status.state === 'error' || bar.status.state === 'error'
       bar.show(status)
       if (isOther) changed.fire()
       setContext('kruk.isRunning', running.running)

@@ -54,14 +54,14 @@ export function offerModel(
 }
 
 /** The model that is loaded, when it is one to talk to. */
-export function information({ model, canChat, contextTokens = 0 }: Status): object[] {
-  if (model === undefined || canChat !== true) return []
+export function information({ chatModel, canChat, contextTokens = 0 }: Status): object[] {
+  if (chatModel === undefined || canChat !== true) return []
   const maxOutputTokens = Math.floor(contextTokens * ANSWER_SHARE)
   return [
     {
-      id: model,
-      name: `Kruk: ${model}`,
-      family: model,
+      id: chatModel,
+      name: `Kruk: ${chatModel}`,
+      family: chatModel,
       version: '1',
       tooltip: 'Runs on this machine, inside the Kruk server.',
       maxInputTokens: contextTokens - maxOutputTokens,

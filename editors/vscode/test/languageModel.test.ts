@@ -9,8 +9,8 @@ const { recorded } = vscode as unknown as { recorded: { providers: Map<string, a
 
 test('a model is offered when it can be talked to', () => {
   assert.deepEqual(information({ state: 'loading' }), [])
-  assert.deepEqual(information({ state: 'ready', model: 'base', canChat: false }), [])
-  const [offered] = information({ state: 'ready', model: 'm', canChat: true, contextTokens: 4096 }) as any[]
+  assert.deepEqual(information({ state: 'ready', chatModel: 'base', canChat: false }), [])
+  const [offered] = information({ state: 'ready', model: 'base', chatModel: 'm', canChat: true, contextTokens: 4096 }) as any[]
   assert.equal(offered.id, 'm')
   assert.equal(offered.maxInputTokens + offered.maxOutputTokens, 4096)
 })

@@ -9,9 +9,11 @@ export interface Status {
   /** 0 to 100, while a model is being loaded. */
   readonly percent?: number
   readonly tokensPerSecond?: number
-  /** How many tokens a prompt and its answer can have. */
+  /** The model that answers, which may be another. */
+  readonly chatModel?: string
+  /** How many tokens a prompt and its answer can have there. */
   readonly contextTokens?: number
-  /** Whether the model follows instructions. */
+  /** Whether it follows instructions. */
   readonly canChat?: boolean
   /** What has to be downloaded before anything works. */
   readonly missingModel?: string
@@ -36,7 +38,7 @@ export function readStatus(sent: unknown): Status | undefined {
   const values = sent as Record<string, unknown>
   const known = STATES.find((name) => name === values['state'])
   if (known === undefined) return undefined
-  const texts = ['message', 'model', 'missingModel'].filter((name) => isText(values[name]))
+  const texts = ['message', 'model', 'chatModel', 'missingModel'].filter((name) => isText(values[name]))
   const numbers = ['percent', 'tokensPerSecond', 'contextTokens'].filter((name) => Number.isFinite(values[name]))
   const read = Object.fromEntries([...texts, ...numbers].map((name) => [name, values[name]]))
   return { state: known, ...read, ...(typeof values['canChat'] === 'boolean' ? { canChat: values['canChat'] } : {}) }
