@@ -86,7 +86,7 @@ def as_dict(
 
 
 def picture(measured: Measured, seed: str) -> str:
-    """First lines, likeness and waiting by kind, as an SVG; a star marks who is on the front."""
+    """First lines, likeness and waiting by kind, and memory, as an SVG; a star marks who is on the Pareto front."""
     keys = {name: f"s{n}" for n, name in enumerate(measured.cases)}
     stars = {it.configuration for it in compare(measured, seed) if it.is_front and len(measured.cases) > 1}
     series = {key: name + (" ★" if name in stars else "") for name, key in keys.items()}
@@ -106,9 +106,14 @@ def picture(measured: Measured, seed: str) -> str:
         panel("Time, p50", "from the question to the answer: less is better", "ms", "p50_ms"),
         panel("Time, p95", "from the question to the answer: less is better", "ms", "p95_ms"),
     ]
+    took = [plots.Bar(keys[name], mib) for name, mib in measured.memory_mib.items() if name in keys]
+    if len(took) > 1:
+        panels.append(
+            plots.Panel("Memory", "the most that the process took: less is better", "MiB", [plots.Row("", took)])
+        )
     n = len({case.hole for cases in measured.cases.values() for case in cases})
     subtitle = f"{n} holes; the lines on the bars are 95 % intervals" + (
-        "; ★: nobody is better and faster" if stars else ""
+        "; ★: nobody is better, faster and smaller" if stars else ""
     )
     one = "" if len(series) > 1 else f": {next(iter(series.values()), '')}"
     return plots.draw(f"Suggestions on one's own code{one}", subtitle, series, panels, machine_lines(machine()))
@@ -152,7 +157,7 @@ def _comparison(compared: Sequence[Comparison]) -> Sheet:
         lines.append((it.configuration, exact, of_first[0], p50, of_first[1], memory, "★" if it.is_front else ""))
     header = ("configuration", "first line %", "more than the first, points", "p50 s", "÷ the first's")
     n = compared[0].n if compared else 0
-    title = f"On the same {n} holes; ★: nobody is better and faster"
+    title = f"On the same {n} holes; ★: nobody is better, faster and smaller"
     return Sheet(title, 1, (*header, "MiB", "★"), lines)
 
 

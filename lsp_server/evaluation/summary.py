@@ -48,7 +48,7 @@ class Comparison:
         exact_more, ms_ratio: This one's exact first lines minus the first's, and its time ÷ the first's, in pairs;
             no interval for the first itself.
         memory_mib: The most that its process took; None when it never answered.
-        is_front: Whether no other is both better and faster.
+        is_front: Whether no other is better, faster and smaller: as good in all three, and ahead in one.
     """
 
     configuration: str
@@ -86,20 +86,23 @@ def compare(measured: Measured, seed: str) -> list[Comparison]:
     if not shared:
         return []
     paired = [(name, [cases[hole] for hole in shared]) for name, cases in them]
-    points = [(_exact(cases), _p50([case.ms for case in cases])) for _name, cases in paired]
+    points = [
+        (_exact(cases), -_p50([case.ms for case in cases]), -measured.memory_mib.get(name, 0))
+        for name, cases in paired
+    ]
     first = paired[0][1]
     return [
         Comparison(
             name,
             len(shared),
-            exact,
-            ms,
+            point[0],
+            -point[1],
             _paired(cases, first, lambda case: float(case.score.exact), seed),
             _ratio(cases, first, seed),
             measured.memory_mib.get(name),
-            not any(_beats(other, (exact, ms)) for other in points),
+            not any(_beats(other, point) for other in points),
         )
-        for (name, cases), (exact, ms) in zip(paired, points, strict=True)
+        for (name, cases), point in zip(paired, points, strict=True)
     ]
 
 
@@ -108,8 +111,9 @@ def recommend(measured: Measured, seed: str) -> str:
     compared = compare(measured, seed)
     if not compared:
         return "Nothing can be recommended: no hole was filled by all."
-    front = sorted((it for it in compared if it.is_front), key=lambda it: it.p50_ms)
-    best, fast = max(front, key=lambda it: it.exact), front[0]
+    front = [it for it in compared if it.is_front]
+    best = max(front, key=lambda it: (it.exact, -it.p50_ms))
+    fast = min(front, key=lambda it: (it.p50_ms, -it.exact))
     told = f"gets {100 * best.exact:.0f} % of the first lines right, in {_seconds(best.p50_ms)} at the median"
     if len(compared) == 1:
         if best.p50_ms > SLOW_MS:
@@ -194,9 +198,9 @@ def _between(measured: Measured, name: str, other: str, seed: str) -> Figure:
     return compare(pair, seed)[1].exact_more
 
 
-def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether (exact, ms) is as good in both and better in one."""
-    return one[0] >= other[0] and one[1] <= other[1] and one != other
+def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether it is as good in everything, of which more is better, and ahead in something."""
+    return all(a >= b for a, b in zip(one, other, strict=True)) and one != other
 
 
 def _points(share: float) -> str:

@@ -201,6 +201,13 @@ def test_who_is_worse_and_slower_is_not_on_the_front() -> None:
     assert [it.is_front for it in compared] == [True, False, True]
 
 
+def test_who_takes_less_memory_is_on_the_front_and_not_recommended_for_it() -> None:
+    those = measured(good=([True] * 4, 100), lean=([True] * 4, 120), bad=([False] * 4, 130))
+    those.memory_mib |= {"good": 900.0, "lean": 500.0, "bad": 500.0}
+    assert [it.is_front for it in compare(those, "1")] == [True, True, False]
+    assert recommend(those, "1").startswith("Use `good`")
+
+
 def test_recommendation() -> None:
     better = recommend(measured(small=([False] * 40, 400), large=([True] * 40, 900)), "1")
     assert better.startswith("Use `large`")
@@ -246,7 +253,7 @@ def test_what_is_shared_holds_no_code_unless_it_is_asked_for() -> None:
 def test_the_picture_names_who_is_compared() -> None:
     picture = ET.fromstring(report.picture(measured(small=([False] * 4, 100), large=([True] * 4, 200)), "1"))
     texts = {element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"small ★", "large ★", "whole line", "First line exact"} <= texts
+    assert {"small ★", "large ★", "whole line", "First line exact", "Memory", "600 MiB"} <= texts
     widths = [
         float(element.get("width", 0))
         for element in picture.iter("{http://www.w3.org/2000/svg}rect")
