@@ -26,7 +26,7 @@ from lsp_server.jsonrpc import INVALID_PARAMS, RpcError
 from lsp_server.model.base import Model
 from lsp_server.model.worker import Steps, Urgency
 from lsp_server.paths import data_dir
-from lsp_server.protocol import ChatArguments, ChatParams, CountTokensParams, Focus
+from lsp_server.protocol import ChatArguments, ChatParams, CountTokensParams, Focus, Range
 from lsp_server.session import Session
 from lsp_server.syntax.languages import language_for
 from lsp_server.text import Document, unix
@@ -138,7 +138,7 @@ async def new(session: Session, editor: Editor, argument: object) -> dict[str, A
     text = chat_document.NEW
     if place.uri and (home := protocol.home_of(place.uri, session.roots)[1]):
         name = f'"{home}"' if " " in home else home
-        lines = f":{place.range.start.line + 1}-{place.range.end.line + 1}" if place.range else ""
+        lines = f":{_first_and_last(place.range)}" if place.range else ""
         text += f"@file:{name}{lines} "
     now = datetime.datetime.now().astimezone()
     try:
@@ -204,6 +204,12 @@ async def _answer(
     )
     answered = await asyncio.wrap_future(session.worker.submit(Urgency.CHAT, work))
     return {**answered.as_dict(resolved.problems), "text": harmless(answered.text)}
+
+
+def _first_and_last(lines: Range) -> str:
+    """The lines of a range as a mention names them; one that ends at a line's beginning is without that line."""
+    last = lines.end.line - (lines.end.character == 0 and lines.end.line > lines.start.line)
+    return f"{lines.start.line + 1}-{last + 1}"
 
 
 def _ignore(_text: str) -> None:

@@ -242,3 +242,10 @@ async def test_a_new_chat(page, shows):
     assert text.endswith('## You\n\n@file:"src/a b.py":3-5 ')
     assert page.shown == [result["uri"]] * shows and result["isShown"] == shows
     assert shows or any(result["path"] in message for message in page.messages())
+
+
+async def test_lines_up_to_the_beginning_of_the_next_are_mentioned_without_it(page):
+    page = await page()
+    whole = {"start": {"line": 2, "character": 0}, "end": {"line": 4, "character": 0}}
+    result = await page.command("kruk.newChat", {"uri": "file:///work/a.py", "range": whole})
+    assert Path(result["path"]).read_text(encoding="utf-8").endswith("@file:a.py:3-4 ")

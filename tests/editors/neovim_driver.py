@@ -61,11 +61,12 @@ class Editor:
         self._record()
         return value
 
-    def type(self, keys: str) -> None:
+    def type(self, keys: str, pace: float = 1) -> None:
+        """Type with a person's pauses, times `pace`."""
         pause = itertools.cycle((0.08, 0.11, 0.09, 0.12))
         for key in keys:
             self.api.input({"\n": "<CR>", "<": "<lt>"}.get(key, key))
-            time.sleep(next(pause))
+            time.sleep(next(pause) * pace)
             self._record()
 
     def press(self, *keys: str) -> None:
@@ -78,6 +79,9 @@ class Editor:
         if self._recording:
             self._record()
             self._recording.rest(seconds)
+
+    def stop_recording(self) -> None:
+        self._recording = None
 
     def _record(self) -> None:
         if self._recording:

@@ -65,7 +65,9 @@ end
 
 --- The screen for a recording: for each row its runs of { text, colour, background, attributes }, then the cursor.
 function _G.cells()
-  vim.cmd.redraw()
+  if vim.api.nvim_get_mode().mode ~= 'c' then -- there it would hide what is typed
+    vim.cmd.redraw()
+  end
   local rows = {}
   for row = 0, vim.o.lines - 1 do
     local runs, last = {}, nil

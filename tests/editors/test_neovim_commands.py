@@ -22,7 +22,7 @@ ADDS = "It adds:\n\n```python\ndef add(a, b):\n    return a + b\n```\n\nThat is 
 def config(tmp_path: Path) -> dict[str, Any]:
     script = tmp_path / "script.json"
     script.write_text(json.dumps({"says": ADDS}))
-    return {"cmd": [sys.executable, "-m", "tests.fake_server", str(script)]}
+    return {"cmd": [sys.executable, "-m", "tests.fake_server", str(script)], "tab": True}
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_lines_a_chat_is_about_give_way_to_its_code(editor: Editor, project:
     opened(editor, project / "one.py", "x = 1\ny = 2\nz = 3\n")
     editor.api.command("2Kruk chat How do I add?")
     editor.until(lambda: editor.text.count("## You") == 2, "the answer", 20)
-    assert "@file:one.py:2-3" in editor.text or "@file:one.py:2-2" in editor.text
+    assert "@file:one.py:2-2 How do I add?" in editor.text
     editor.lua("vim.api.nvim_buf_set_lines(vim.fn.bufnr('one.py'), 0, 0, false, { '# new' })")  # meanwhile
     editor.api.command("Kruk apply")
     wanted = "# new\nx = 1\ndef add(a, b):\n    return a + b\nz = 3"
@@ -118,6 +118,8 @@ def test_an_explanation_asks_nothing_when_neovim_is_left(editor: Editor, project
     opened(editor, project / "one.py", "x = 1\n")
     editor.api.command("Kruk explain")
     editor.until(lambda: "That is all." in editor.buffer("/explanation%-"), "the explanation", 20)
+    assert editor.buffer("/explanation%-").startswith("# Explain: x\n\n")
+    assert editor.messages() == ""  # not one for each edit that it grows by
     assert editor.api.current.buffer.name.endswith("one.py")
     assert not editor.lua(
         "return vim.iter(vim.api.nvim_list_bufs()):any(function(b) "
@@ -187,7 +189,8 @@ def test_what_is_stopped_on_purpose_stays_off(editor: Editor, project: Path) -> 
     assert "started again" not in editor.messages()
 
 
-def test_no_key_is_mapped_unasked(editor: Editor, project: Path) -> None:
+def test_no_key_is_mapped_unasked(start: Start, nvim: Path, config: dict[str, Any], project: Path) -> None:
+    editor = start(nvim, {**config, "tab": False})
     opened(editor, project / "one.py")
     chat(editor, "What is x?")
     mapped = editor.lua(
@@ -201,6 +204,77 @@ def test_no_key_is_mapped_unasked(editor: Editor, project: Path) -> None:
     )
     by_hand = {"<C-Right>", "<C-End>"}  # in the test's own init
     assert {lhs for lhs in mapped if not lhs.startswith("<Plug>")} == by_hand
+
+
+def test_health_has_no_error(editor: Editor, project: Path) -> None:
+    editor.open(project / "numbers.py")
+    editor.until_ready()
+    editor.api.command("checkhealth kruk")
+    report = editor.until(lambda: editor.text if "Model:" in editor.text else "", "the report")
+    assert "ERROR" not in report
+    assert "<Tab> accepts" in report
+
+
+def test_restart_gives_a_new_server(editor: Editor, project: Path) -> None:
+    editor.open(project / "numbers.py")
+    editor.until_ready()
+    first = editor.lua("return vim.lsp.get_clients({ name = 'kruk' })[1].id")
+    editor.api.command("Kruk restart")
+    editor.until(
+        lambda: editor.lua(
+            "local c = vim.lsp.get_clients({ name = 'kruk', bufnr = 0 })[1]; return c and c.id ~= ...", first
+        ),
+        "another client",
+    )
+    editor.until_ready()
+
+
+def test_one_server_for_two_projects(editor: Editor, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / ".git").mkdir(parents=True)
+        editor.open(tmp_path / name / "a.py")
+        editor.until_ready()
+    clients = "return #vim.lsp.get_clients({ name = 'kruk' })"
+    assert editor.lua(clients) == 1
+
+
+def test_leaves_large_and_special_buffers_alone(editor: Editor, project: Path) -> None:
+    editor.open(project / "numbers.py")
+    editor.until_ready()
+    large = project / "large.py"
+    large.write_text("x = 1\n" * 400_000)
+    editor.open(large)
+    assert "not served: the file is larger" in editor.ask("Kruk status", "This buffer")
+    editor.api.command("enew | setlocal buftype=nofile filetype=python")
+    assert "not served: this is a nofile buffer" in editor.ask("Kruk status", "This buffer")
+
+
+def test_loads_without_an_executable(start: Start, nvim: Path, project: Path) -> None:
+    editor = start(nvim, {"cmd": ["kruk-is-not-here", "serve"]})
+    editor.open(project / "numbers.py")
+    editor.press("i")
+    editor.type("x = 1")
+    editor.press("<Esc>")
+    assert editor.messages() == ""
+    assert "not an executable" in editor.ask("Kruk status", "Kruk")
+    editor.api.command("checkhealth kruk")
+    report = editor.until(lambda: editor.text if "server" in editor.text else "", "the report")
+    assert "`kruk-is-not-here` is not an executable" in report
+
+
+def test_a_wrong_option_is_named_and_left_out(start: Start, nvim: Path) -> None:
+    editor = start(nvim, {"cmd": "kruk serve", "autostrat": False})
+    assert "cmd: expected a list" in editor.messages()
+    assert 'unknown option "autostrat"' in editor.messages()
+    assert editor.lua("return vim.lsp.config.kruk.cmd") == ["kruk", "serve"]
+
+
+def test_tab_is_a_tab_where_nothing_is_suggested(editor: Editor, project: Path) -> None:
+    editor.open(project / "notes.txt")
+    editor.until_ready()
+    editor.lua("require('kruk').toggle()")
+    editor.press("i", "<Tab>", "x")
+    editor.until(lambda: editor.text == "\tx", "a tab", 5)
 
 
 # -- ways to install it -----------------------------------------------------------------------------------
