@@ -46,7 +46,7 @@ class Client:
         return self._process.pid
 
     def on(self, method: str, listener: Callable[[Any], Any]) -> None:
-        """Call the listener with the params of every such message, on the reader's thread; what it returns answers."""
+        """Call the listener with the params of every such message, on the reader's thread; its result answers."""
         self._listeners[method] = listener
 
     def initialize(self, listeners: dict[str, Callable[[Any], None]]) -> float:
