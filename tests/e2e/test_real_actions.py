@@ -7,7 +7,6 @@ from lsprotocol import types
 
 from lsp_server.syntax.languages import language_for
 from lsp_server.syntax.tree import parse
-from tests.e2e.conftest import URI
 
 pytestmark = pytest.mark.model
 
@@ -104,7 +103,7 @@ async def test_each_action_runs_to_its_end(start, real, language, tmp_path):
             assert not parse(answer["text"], row).has_errors
 
 
-@pytest.mark.parametrize("name", ["explain", "document", "tests", "edit"])
+@pytest.mark.parametrize("name", ["explain", "tests", "edit"])
 async def test_what_is_cancelled_leaves_nothing(start, real, name, tmp_path):
     applied = []
     capabilities = types.ClientCapabilities(workspace=types.WorkspaceClientCapabilities(apply_edit=True))
