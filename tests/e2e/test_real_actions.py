@@ -7,7 +7,6 @@ from lsprotocol import types
 
 from lsp_server.syntax.languages import language_for
 from lsp_server.syntax.tree import parse
-from tests.e2e.conftest import URI
 
 pytestmark = pytest.mark.model
 
@@ -104,12 +103,30 @@ async def test_each_action_runs_to_its_end(start, real, language, tmp_path):
             assert not parse(answer["text"], row).has_errors
 
 
-async def test_an_answer_is_cancelled_at_once(start, real):
-    editor = await start(**real)
-    editor.open(CODES["python"])
-    params = types.ExecuteCommandParams("kruk.explain", [{"uri": URI}], work_done_token="t")
+@pytest.mark.parametrize("name", ["explain", "tests", "edit"])
+async def test_what_is_cancelled_leaves_nothing(start, real, name, tmp_path):
+    applied = []
+    capabilities = types.ClientCapabilities(workspace=types.WorkspaceClientCapabilities(apply_edit=True))
+    editor = await start(**real, capabilities=capabilities)
+
+    @editor.client.feature("workspace/applyEdit")
+    def apply(ls, params: types.ApplyWorkspaceEditParams):
+        applied.append(params.edit)
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+    path = tmp_path / "work" / "shop.py"
+    path.parent.mkdir()
+    path.write_text(CODES["python"])
+    editor.open(CODES["python"], path.as_uri())
+    place = {"start": {"line": 1, "character": 4}, "end": {"line": 1, "character": 4}}
+    argument = {"uri": path.as_uri(), "range": place, "instruction": "rename `result` to `amount`"}
+    params = types.ExecuteCommandParams(f"kruk.{name}", [argument], work_done_token="t")
     running = asyncio.ensure_future(editor.client.workspace_execute_command_async(params))
     await editor.until("$/progress", lambda note: note.token == "t" and "report" in str(note.value))
     editor.client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams("t"))
     answer = await asyncio.wait_for(running, 10)
     assert answer["reason"] == "It was cancelled."
+    assert (await editor.request("kruk/status")).state  # a late edit would have come before this answer
+    assert not applied
+    assert [it.name for it in path.parent.iterdir()] == ["shop.py"]
+    assert path.read_text() == CODES["python"]
