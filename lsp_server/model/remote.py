@@ -85,7 +85,7 @@ class Remote(Speaker):
             chat_family=CHAT_FAMILY,
             fim=self._fim_ids(fim),
             bos=None,  # servers put it there themselves
-            control_texts=tuple(text for text in self._texts if len(text) > 4),
+            control_texts=tuple(text for text in {*self._texts, *load_catalogue().markers()} if len(text) > 4),
             anchor_lines=fim.anchor_lines if fim else 8,
             can_truncate=False,
             server=Server(address.url, kind.name, address.is_local),

@@ -26,10 +26,10 @@ from lsp_server.model.base import Aborted
 T = TypeVar("T")
 
 CONNECT_PATIENCE_S = 3.0
-PROBE_PATIENCE_S = 5.0
 CLOSE_PATIENCE_S = 1.0
 MAX_LINE_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 16 << 20  # of an answer that is read whole: Ollama's list of models, with their templates
+_NOT_LET_IN = {401, 403, 407}
 _REFUSED = {400, 413, 422, 501}  # this request, and not every one
 _URL_HINT = "Write `kruk.remote.url` as `http://127.0.0.1:8080`"
 
@@ -109,7 +109,7 @@ class Http:
         """The JSON that a path answers with; None when there is none. Raises ServerError and Aborted."""
         task = self._loop.create_task(self._get(path))
         try:
-            return self.wait(task, time.monotonic() + min(PROBE_PATIENCE_S, self._patience_s))
+            return self.wait(task, self.deadline())
         finally:
             self._end(task)
 
@@ -158,7 +158,7 @@ class Http:
         except httpx.HTTPError as error:
             raise self._lost(error) from error
         if response.status_code != 200:
-            if response.status_code == 404:
+            if response.is_client_error and response.status_code not in {*_NOT_LET_IN, 429}:
                 return None
             raise self._refusal(response, body)
         try:
@@ -215,7 +215,7 @@ class Http:
             target = _words(response.headers.get("location", ""))
             hint = "Redirections are not followed. Write the right address into `kruk.remote.url`"
             return ServerError(f"`{url}` redirects to `{target}`", hint)
-        if status in (401, 403, 407):
+        if status in _NOT_LET_IN:
             hint = "Give its key by the environment variable `KRUK_REMOTE_KEY`, or by `kruk.remote.keyFile`"
             return ServerError(f"`{url}` does not let Kruk in ({status}: {said})", hint)
         if status == 404:

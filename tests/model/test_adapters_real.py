@@ -26,7 +26,7 @@ def test_an_adapter_counts_as_much_as_its_scale_says(default_model, tmp_path):
     path = files.write(tmp_path / "a.gguf", files.adapter(896))
     without, none, half, whole = (
         seen(default_model, *adapters)
-        for adapters in ((), (Adapter(path, 0.0),), (Adapter(path, 0.5),), (Adapter(path, 1.0),))
+        for adapters in ((), (Adapter(path, 0.0),), (Adapter(path, 10.0),), (Adapter(path, 20.0),))
     )
     changes = [divergence(without[0], changed[0]) for changed in (none, half, whole)]
     assert abs(changes[0]) < 1e-9 and 1e-4 < changes[1] < changes[2]
