@@ -18,9 +18,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "editors")]
 
-from tests.conftest import DEFAULT_MODEL, real_model
-from tests.editors.conftest import find_code_server
-from tests.editors.workbench import Window, package, workbench
+from tests.conftest import DEFAULT_MODEL, real_model  # noqa: E402
+from tests.editors.conftest import find_code_server  # noqa: E402
+from tests.editors.workbench import Window, package, workbench  # noqa: E402
 
 PATIENCE_S = 60
 TYPED = "def circumference(radius):\nreturn"
