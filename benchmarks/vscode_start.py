@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "editors")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "editors"))
 
 from tests.conftest import DEFAULT_MODEL, real_model  # noqa: E402
 from tests.editors.conftest import find_code_server  # noqa: E402
