@@ -18,9 +18,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "editors"))
 
-from tests.conftest import DEFAULT_MODEL, real_model  # noqa: E402
-from tests.editors.conftest import find_code_server  # noqa: E402
-from tests.editors.workbench import Window, package, workbench  # noqa: E402
+from tests.conftest import DEFAULT_MODEL, real_model
+from tests.editors.conftest import find_code_server
+from tests.editors.workbench import Window, package, workbench
 
 PATIENCE_S = 60
 TYPED = "def circumference(radius):\nreturn"
