@@ -117,11 +117,11 @@ def _is_comment(line: str, comment: Comment) -> bool:
 
 
 def _opening(comment: Comment, place: Place, target: Target) -> str:
-    """What stands in front of the text, as the model would write it."""
-    name = f"{target.name} " if comment.begins_with_name and target.name else ""
+    """What stands in front of the text, as the model would write it; its last space belongs to the next token."""
+    name = target.name if comment.begins_with_name else ""
     if comment.place == "inside":
         return f"{place.indent.removeprefix(target.indent)}{comment.open}"
-    return (f"{comment.open}\n" if comment.open else "") + comment.line + name
+    return (f"{comment.open}\n" if comment.open else "") + (comment.line + name).rstrip(" ")
 
 
 @dataclass
