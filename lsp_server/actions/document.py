@@ -63,7 +63,7 @@ def document(
         generation = yield from ask(
             model, [Message("user", words)], MAX_TOKENS, on_text, states, begins=begins, stop=watch, count=count
         )
-        text = _text(generation.text[len(begins) :], comment)
+        text = _text(generation.text[len(begins) :], comment, is_whole=generation.ended_by != "length")
         if comment.begins_with_name and text:
             text = f"{target.name} {text}"
         if not text:
@@ -117,11 +117,11 @@ def _is_comment(line: str, comment: Comment) -> bool:
 
 
 def _opening(comment: Comment, place: Place, target: Target) -> str:
-    """What stands in front of the text, as the model would write it."""
-    name = f"{target.name} " if comment.begins_with_name and target.name else ""
+    """What stands in front of the text, as the model would write it; its last space belongs to the next token."""
+    name = target.name if comment.begins_with_name else ""
     if comment.place == "inside":
         return f"{place.indent.removeprefix(target.indent)}{comment.open}"
-    return (f"{comment.open}\n" if comment.open else "") + comment.line + name
+    return (f"{comment.open}\n" if comment.open else "") + (comment.line + name).rstrip(" ")
 
 
 @dataclass
@@ -142,8 +142,11 @@ class _End:
         return "\n" in text and bool(last.strip()) and not (last.lstrip() + mark).startswith(mark)
 
 
-def _text(said: str, comment: Comment) -> str:
-    """The comment's own words, from what the model wrote in the language's form."""
+def _text(said: str, comment: Comment, is_whole: bool = True) -> str:
+    """The comment's own words, from what the model wrote in the language's form.
+
+    Without the paragraph that it was cut off in, and without fences, unless each is closed.
+    """
     if comment.open:
         said = said.split(comment.close.strip())[0]
     mark = comment.line.strip()
@@ -156,7 +159,11 @@ def _text(said: str, comment: Comment) -> str:
             lines.append(line.strip())
         else:
             lines.append(line.strip().removeprefix(mark).removeprefix(" ").rstrip() if mark else line.rstrip())
-    text = "\n".join(line for line in lines if not line.startswith("```")).strip()
+    if not is_whole:
+        lines = "\n".join(lines).rstrip().rpartition("\n\n")[0].split("\n")
+    if sum(line.startswith("```") for line in lines) % 2:
+        lines = [line for line in lines if not line.startswith("```")]
+    text = "\n".join(lines).strip()
     return text.replace("\\", "\\\\") if comment.is_string else text
 
 

@@ -59,9 +59,9 @@ class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         module: What `{module}` is: a path from the tests to the source, or Python's dotted name.
         drops: Endings that `{module}` as a path does without.
         package: A regular expression whose group finds `{package}` in the source.
-        head: How the first test begins; `{file_stem}` is the test file's.
+        head: How the first test begins; `{file_stem}` is the test file's. It ends where a token does: not in a space.
         each, tail: What each test begins with at the start of a line, and what stands behind the last one.
-        also: Imports that are needed where a regular expression is found in the tests.
+        also: Imports that are needed where a regular expression is found in the tests; behind a package's line.
         first_import: Finds the line of an existing test file above which imports are added; none: nothing is added.
         is_closed: Whether nothing can be added behind the end of such a file; another one is made then.
     """

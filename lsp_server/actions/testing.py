@@ -211,7 +211,8 @@ def _gap(target: Target) -> str:
 
 def _put_together(file: TestFile, tests: Tests, code: str, also: list[str], gap: str) -> str:
     if file.text is None:
-        parts = ["\n".join([*also, ""]) + file.imports if also else file.imports, code]
+        imports = [file.imports, *also] if tests.package else [*also, file.imports]
+        parts = ["\n".join(filter(None, imports)), code]
         return gap.join(part for part in parts if part) + "\n"
     newline = "\r\n" if "\r\n" in file.text else "\n"
     text = file.text.replace("\r\n", "\n")

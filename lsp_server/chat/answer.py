@@ -86,7 +86,7 @@ def answer(
         def hear(text: str) -> bool:
             said.write(text)
             on_text(text)
-            return _is_loop(said.getvalue())
+            return is_loop(said.getvalue())
 
         n_most = min(n_room - len(prompted.token_ids), MAX_ANSWER_TOKENS)
         generation = yield from generate(model, CHAT, Prompt(prompted.token_ids), n_most, hear)
@@ -101,7 +101,7 @@ def answer(
     return start
 
 
-def _is_loop(text: str) -> bool:
+def is_loop(text: str) -> bool:
     """Whether a text has come to repeat itself, as small models do."""
     tail = text[-LOOP_MOST:]
     at = tail.rfind(tail[-32:], 0, len(tail) - 1)

@@ -26,7 +26,6 @@ from lsp_server.errors import ModelLoadError
 from lsp_server.model import memory
 from lsp_server.model.adapters import Adapter
 from lsp_server.model.base import (
-    CHAT,
     MAX_LOGITS,
     N_SEQUENCES,
     Aborted,
@@ -169,8 +168,7 @@ class Llama:
         pointer = lib.llama_get_logits_ith(self._ctx, row)
         logits = np.ctypeslib.as_array(pointer, shape=(self.info.n_vocab,))
         sequence, length = self._newest
-        if sequence != CHAT:  # which never comes back to a place, and would push out those that completions do
-            self._rows.put(self._held[sequence][: length + 1 + row], logits)
+        self._rows.put(self._held[sequence][: length + 1 + row], logits)
         return logits
 
     @cached_property

@@ -28,8 +28,8 @@ class Urgency(IntEnum):
     """What goes first. A lower number cuts in on a higher one."""
 
     COMPLETION = 0
-    CHAT = 1
-    PREFETCH = 2  # what may be asked next
+    PREFETCH = 1  # what may be asked next: a line or two, and a chat would keep it from ever being ready
+    CHAT = 2
     BRANCH = 3  # what may be typed instead
     WARM = 4  # what makes the next request cheaper or better
 
@@ -180,8 +180,8 @@ class Worker:
         self._used = self._chat if is_chat else self._model
         if self._used:
             self._used.allow()
-            if job.urgency > Urgency.CHAT:
-                self._settle()  # nobody waits for it
+            if not any(it.urgency in (Urgency.COMPLETION, Urgency.CHAT) for it in self._jobs):
+                self._settle()  # nobody waits
             elif self.status.state == "ready":
                 self._tell(Status("busy", "Working"))
         return job

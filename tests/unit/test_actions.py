@@ -14,6 +14,8 @@ from lsp_server.actions.changes import apply, changes
 from lsp_server.actions.contract import contract_of
 from lsp_server.actions.document import document
 from lsp_server.actions.edit import edit
+from lsp_server.actions.explain import MAX_TOKENS, explain
+from lsp_server.actions.languages import habits
 from lsp_server.actions.reply import code_in, fence_for
 from lsp_server.actions.target import target_around, target_of
 from lsp_server.actions.testing import MAX_TESTS, write_tests
@@ -317,13 +319,57 @@ def test_a_few_tests_are_enough(language, drawn, test, tail):
     it = target(drawn, language, "/w/calc.py")
     file = place_tests(it, Path("/w/calc.py"), Path("/w"), lambda _: None)
     head = f"{file.imports}\n\n\n{file.head}" if file.imports else file.head
-    first = file.head.removesuffix("def test_").removesuffix("    #[test]\n    fn ")
+    first = file.head.removesuffix("def test").removesuffix("    #[test]\n    fn")
     endless = "".join(test.replace("{n}", str(n)) for n in range(30))
     said = f"```{language}\n{head.removesuffix(file.head)}{first}{endless}"
     outcome = run(write_tests(it, file, "Write tests", States(None))(FakeModel(saying(said))))
     assert outcome.refusal == ""
     assert outcome.text.count(test.split("{n}")[0]) == MAX_TESTS
     assert outcome.text.endswith(tail) and not parse(outcome.text, it.language).has_errors
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", "go", "rust", "java", "c"])
+def test_what_tests_begin_with_does_not_end_within_a_token(language):
+    assert not habits(language_for(language)).tests.head.endswith(" ")
+
+
+def test_what_tests_use_is_imported_below_the_package():
+    it = target("package shop\n\nfunc Add(a int) int {\n\treturn a├\n}\n", "go", "/w/shop.go")
+    file = place_tests(it, Path("/w/shop.go"), Path("/w"), lambda _: None)
+    said = "func TestAdd(t *testing.T) {\n\tfmt.Println(Add(1))\n}"
+    said = f"```go\n{file.imports}\n\n{said}\n```"
+    text = run(write_tests(it, file, "Write tests", States(None))(FakeModel(saying(said)))).text
+    assert text.startswith('package shop\n\nimport "testing"\nimport "fmt"\n\nfunc TestAdd(')
+
+
+def test_a_doc_comment_that_is_cut_off_loses_its_last_paragraph_only():
+    it = target("fn f() {\n    g()├;\n}\n", "rust")
+    lines = [
+        "/// Calls g.",
+        "///",
+        "/// ```",
+        "/// f();",
+        "/// ```",
+        "///",
+        "/// # Examples",
+        *["/// let x = 1;"] * 300,
+    ]
+    said = "```rust\n" + "\n".join(lines)
+    (change,) = run(document(it, "Document it", States(None))(FakeModel(saying(said)))).changes
+    assert change.text == "/// Calls g.\n///\n/// ```\n/// f();\n/// ```\n"
+
+
+def test_an_explanation_that_repeats_itself_ends():
+    work = explain("Explain it", States(None), lambda _: None)
+    generation = run(work(FakeModel(saying("It adds the numbers. " * 200))))
+    assert (generation.ended_by, generation.n_tokens < MAX_TOKENS) == ("rule", True)
+
+
+def test_the_comment_above_is_shown_unless_all_that_is_shown_is_replaced():
+    long = "".join(f"// Line {n}.\n" for n in range(20))
+    it = target(f"package p\n\n{long}func F(a int) int {{\n\treturn├ a\n}}\n", "go")
+    assert "// Line 0.\n" in values(ACTION, it, [], "", "", None)["code"]
+    assert "// Line" not in values(replace(ACTION, edits="code"), it, [], "", "", None)["code"]
 
 
 def test_old_imports_in_old_files():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lsp_server.chat.answer import _is_loop, answer
+from lsp_server.chat.answer import answer, is_loop
 from lsp_server.chat.conversation import Conversation, Conversations, Turn, prompt
 from lsp_server.chat.excerpt import Excerpt, show
 from lsp_server.chat.language import guess, wish
@@ -129,7 +129,7 @@ def test_a_text_that_only_repeats_itself_is_ended():
     said = "First a sentence. " + "And again and again. " * 200
     answered = talk(FakeModel(saying(said)), Conversation(), [Turn("user", "Q")])
     assert answered.ended_by == "repetition" and len(answered.text) < 600
-    assert not _is_loop("x = 1\n" * 20) and not _is_loop("".join(f"- item {i}\n" for i in range(200)))
+    assert not is_loop("x = 1\n" * 20) and not is_loop("".join(f"- item {i}\n" for i in range(200)))
 
 
 def test_an_answer_as_json():

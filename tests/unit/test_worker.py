@@ -72,6 +72,22 @@ def test_a_less_urgent_job_waits(worker, gate):
     assert second.result(5) == "done"
 
 
+def test_what_may_be_asked_next_goes_before_a_chat(worker, gate, statuses):
+    order = []
+    gate.close()
+    chat = worker.submit(Urgency.CHAT, _talk)
+    chat.add_done_callback(lambda _: order.append("chat"))
+    wait_for(gate)
+    ahead = worker.submit(Urgency.PREFETCH, _one)
+    ahead.add_done_callback(lambda _: order.append("ahead"))
+    warm = worker.submit(Urgency.WARM, _one)
+    n_said = len(statuses)
+    gate.open()
+    assert warm.result(5) == "done"
+    assert order == ["ahead", "chat"]
+    assert chat.done() and [it.state for it in statuses[n_said:]] in ([], ["ready"])  # busy until the chat is over
+
+
 def test_cancelling_stops_a_job_at_once(worker, gate):
     gate.close()
     job = worker.submit(Urgency.CHAT, _talk)
