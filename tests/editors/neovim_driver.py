@@ -32,7 +32,7 @@ class Editor:
         os.environ["KRUK_TEST_CONFIG"] = json.dumps(config)
         clean = ["--clean"] if init == INIT else []
         # Long messages wait for no key: requests behind that would have to wait too.
-        calm = "silent! set nomore messagesopt=wait:0,history:500"
+        calm = "if exists('+messagesopt') | set messagesopt=wait:0,history:500 | else | set cmdheight=7 | endif"
         self.api = pynvim.attach("child", argv=[str(nvim), *clean, "--embed", "-n", "-u", str(init), "--cmd", calm])
         self.api.ui_attach(*SIZE, rgb=True)
         while not self.api.vvars["vim_did_enter"]:
