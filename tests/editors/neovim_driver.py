@@ -32,7 +32,7 @@ class Editor:
         os.environ["KRUK_TEST_CONFIG"] = json.dumps(config)
         clean = ["--clean"] if init == INIT else []
         # Long messages wait for no key: requests behind that would have to wait too.
-        calm = "silent! set nomore messagesopt=wait:0,history:500"
+        calm = "if exists('+messagesopt') | set messagesopt=wait:0,history:500 | else | set cmdheight=7 | endif"
         self.api = pynvim.attach("child", argv=[str(nvim), *clean, "--embed", "-n", "-u", str(init), "--cmd", calm])
         self.api.ui_attach(*SIZE, rgb=True)
         while not self.api.vvars["vim_did_enter"]:
@@ -61,8 +61,14 @@ class Editor:
         self._record()
         return value
 
-    def type(self, keys: str, pace: float = 1) -> None:
-        """Type with a person's pauses, times `pace`."""
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody will watch what happens."""
+        return self._recording is not None
+
+    def type(self, keys: str, pace: float = 0.5) -> None:
+        """Type with a quick person's pauses: a slow one's, times `pace`."""
+        pace = max(pace, 0.7) if self.is_watched else pace
         pause = itertools.cycle((0.08, 0.11, 0.09, 0.12))
         for key in keys:
             self.api.input({"\n": "<CR>", "<": "<lt>"}.get(key, key))

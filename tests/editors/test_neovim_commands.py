@@ -103,6 +103,7 @@ def test_cancel_leaves_nothing_of_the_answer(editor: Editor, project: Path) -> N
 def test_a_chat_is_found_again(editor: Editor, project: Path) -> None:
     opened(editor, project / "one.py", "x = 1\n")
     assert "there is no chat yet" in editor.ask("Kruk chats", "Kruk:")
+    assert "this is no chat" in editor.ask("Kruk send", "Kruk:") and editor.text == "x = 1"
     name = chat(editor, "What is x?")
     editor.api.command("only | edit one.py")
     editor.lua(

@@ -48,6 +48,7 @@ return {
     params.initializationOptions = vim.tbl_get(wanted, 'settings', 'kruk') or vim.empty_dict()
   end,
   on_init = function(client)
+    lsp.without_cr(client)
     require('kruk.restart').on_start()
     require('kruk.status').ask(client)
   end,

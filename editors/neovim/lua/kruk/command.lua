@@ -181,6 +181,9 @@ function commands.chats()
 end
 
 function commands.send()
+  if vim.bo.filetype ~= 'markdown' then
+    return say('this is no chat; `:Kruk chat` begins one', 'WARN')
+  end
   with_client(function(client)
     chat.send(client, vim.api.nvim_get_current_buf(), fail)
   end)

@@ -43,7 +43,6 @@ end
 ---@param ghost kruk.Ghost
 function M.show(ghost)
   M.hide()
-  ghost.text = ghost.text:gsub('\r\n', '\n') -- lines of a buffer have no line ends
   current = ghost
   M.follow()
 end

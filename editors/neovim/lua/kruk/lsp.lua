@@ -2,7 +2,7 @@
 local M = {}
 
 local is_old = not vim.lsp.config
-local is_on = false -- in Neovim 0.10
+local is_on = false
 local read ---@type table?
 
 --- The configuration in lsp/kruk.lua, with what users have changed of it.
@@ -45,16 +45,19 @@ end
 --- Whether the server is started for files that are opened.
 ---@return boolean
 function M.is_enabled()
-  return is_old and is_on or not is_old and vim.lsp.is_enabled ~= nil and vim.lsp.is_enabled('kruk')
+  if vim.lsp.is_enabled then -- not in all of 0.11
+    return vim.lsp.is_enabled('kruk')
+  end
+  return is_on
 end
 
 --- Serve all files that are open or will be; or none, which stops the server.
 ---@param enable boolean
 function M.enable(enable)
+  is_on = enable
   if not is_old then
     return vim.lsp.enable('kruk', enable)
   end
-  is_on = enable
   local group = vim.api.nvim_create_augroup('kruk.start', {})
   if not enable then
     return vim.lsp.stop_client(vim.lsp.get_clients({ name = 'kruk' }))
@@ -96,6 +99,21 @@ end
 ---@param done fun(err?: lsp.ResponseError, result?: any)
 function M.execute(client, command, argument, done)
   M.request(client, 'workspace/executeCommand', { command = command, arguments = { argument } }, done)
+end
+
+--- Take the CR out of suggestions in files with CRLF: Neovim would show it, and insert it into its lines.
+---@param client vim.lsp.Client
+function M.without_cr(client)
+  local request = client.rpc.request
+  client.rpc.request = function(method, params, answer, ...)
+    local function clean(err, result, ...)
+      for _, item in ipairs(type(result) == 'table' and result.items or {}) do
+        item.insertText = item.insertText:gsub('\r\n', '\n')
+      end
+      return answer(err, result, ...)
+    end
+    return request(method, params, method == 'textDocument/inlineCompletion' and clean or answer, ...)
+  end
 end
 
 --- Cancel the requests of a method that are under way, in one buffer or in all.

@@ -19,7 +19,7 @@ end
 function M.list()
   local command = not known and kruk.program('models', 'list', '--json')
   if command then
-    known = read(vim.system(command, { text = true }):wait(5000))
+    known = read(vim.system(command, { text = true }):wait(10000))
   end
   return known or {}
 end
