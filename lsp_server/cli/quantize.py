@@ -20,7 +20,7 @@ from lsp_server.model.quantize import Plan, plan
 from lsp_server.model.quantize import quantize as write
 from lsp_server.model.registry import LocatedModel
 
-_QUANTISATION = re.compile(rf"[-_.]({'|'.join(FILE_TYPES.values())})$", re.IGNORECASE)
+_QUANTISATION = re.compile(rf"(\.own)?[-_.]({'|'.join(FILE_TYPES.values())})$", re.IGNORECASE)
 
 
 def quantize(

@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from lsp_server import paths
 from lsp_server.cli.models import app
+from lsp_server.cli.quantize import default_target
 from lsp_server.errors import KrukError
 from lsp_server.model import quantize, registry
 from tests import gguf_files as files
@@ -68,6 +69,12 @@ def test_what_llama_cpp_refuses_is_told(home, tmp_path):
     assert result.exit_code == 1
     assert "llama.cpp could not quantise `odd.gguf`" in result.stderr
     assert not paths.models_dir().exists()
+
+
+@pytest.mark.parametrize("name", ["Tiny-Coder-F16.gguf", "Tiny-Coder.own-f16.gguf", "Tiny-Coder.gguf"])
+def test_the_name_of_the_result_says_what_it_is_now(home, tmp_path, name):
+    located = registry.locate(str(files.write(tmp_path / name, files.model())))
+    assert default_target(located, "Q4_K_M") == paths.models_dir() / "Tiny-Coder.own-q4_k_m.gguf"
 
 
 @pytest.mark.parametrize("name", ["q9_0", "iq1_s"])
