@@ -106,7 +106,7 @@ def _measure(arguments: argparse.Namespace, rounds: list[Round]) -> None:
                 while time.perf_counter() < until and (hole := next(own, None)):
                     for n_typed, answer in enumerate(_type(clients[n], hole, arguments)):
                         if answer.waited:
-                            (it.warm_ms if n_typed else it.cold_ms).append(answer.took_ms)
+                            (it.warm_ms if n_typed else it.cold_ms).append(answer.ms)
                         if time.perf_counter() > until:
                             break
 
