@@ -578,7 +578,4 @@ def test_a_hole_is_typed_until_nothing_of_it_is_left():
     answers = list(team._type(Client(), hole, arguments))
     assert "".join(typed) == hole.middle and 1 < len(answers) <= len(typed) + 1
     done = team.Round(2, 4.0, [answers[0].ms], [it.ms for it in answers[1:]])
-    assert (
-        dict((title, value) for title, value, _ in done.figures())["answers a second, all clients"]
-        == len(answers) / 4
-    )
+    assert {title: value for title, value, _ in done.figures()}["answers a second, all clients"] == len(answers) / 4
