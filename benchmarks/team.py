@@ -30,6 +30,7 @@ from holes import Hole, bursts, find_holes
 from peer import Peer
 from typing_latency import MIN_CHARS, SIZES
 
+from lsp_server.model import registry
 from lsp_server.model.memory import default_threads
 
 N_HOLES = 24  # for each client: more than it comes to
@@ -87,6 +88,8 @@ def main() -> int:
 
 
 def _measure(arguments: argparse.Namespace, rounds: list[Round]) -> None:
+    found = registry.locate(str(arguments.model)).family
+    family = found.id if found else ""  # a model file may have any name
     numbers = [int(text) for text in arguments.clients.split(",")]
     holes = find_holes(arguments.tree, max(numbers) * N_HOLES, arguments.seed, SIZES, MIN_CHARS)
     for n_clients in numbers:
@@ -96,7 +99,7 @@ def _measure(arguments: argparse.Namespace, rounds: list[Round]) -> None:
                 Peer(arguments.peer_python, arguments.model, default_threads(), n_slots=n_clients)
             )
             arguments.peer_version = peer.version
-            options: dict[str, Any] = {"remote": {"url": peer.url, "patience": 120}}
+            options: dict[str, Any] = {"remote": {"url": peer.url, "patience": 120, "family": family}}
             clients = [stack.enter_context(Editor(arguments.model, options)) for _ in range(n_clients)]
             started = time.perf_counter()
             until, it = started + arguments.seconds, Round(n_clients)
@@ -106,7 +109,7 @@ def _measure(arguments: argparse.Namespace, rounds: list[Round]) -> None:
                 while time.perf_counter() < until and (hole := next(own, None)):
                     for n_typed, answer in enumerate(_type(clients[n], hole, arguments)):
                         if answer.waited:
-                            (it.warm_ms if n_typed else it.cold_ms).append(answer.took_ms)
+                            (it.warm_ms if n_typed else it.cold_ms).append(answer.ms)
                         if time.perf_counter() > until:
                             break
 

@@ -223,7 +223,12 @@ class Speech(Protocol):
 
 
 class Speaker(_Model):
-    """A model that says the likeliest tokens by itself. Its KV cache is its own affair."""
+    """A model that says the likeliest tokens by itself. Its KV cache is its own affair.
+
+    `can_ask_again`: whether a prompt costs little when another that is longer at its end comes right after it.
+    """
+
+    can_ask_again: bool
 
     def speak(self, token_ids: Sequence[int], n_most: int) -> Speech:
         """Begin to continue a prompt by at most `n_most` tokens."""

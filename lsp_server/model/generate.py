@@ -215,7 +215,7 @@ def heal(model: Model, text: str) -> tuple[list[int], tuple[int, ...]]:
     Returns the tokens that stay, and those given back: of a `Speaker`, which may not agree, white space only.
     """
     if isinstance(model, Speaker):
-        stays = text.rstrip(" \t")
+        stays = text.rstrip(" \t") if model.can_ask_again else text
         return model.tokenize(stays), tuple(model.tokenize(text[len(stays) :]))
     token_ids = model.tokenize(text)
     pieces = model.vocabulary.pieces

@@ -65,6 +65,7 @@ class Remote(Speaker):
         self.http, self.kind = http, kind
         self._speaking: set[_Speech] = set()
         self._fim = fim = family.fim if family else _UNKNOWN_FIM
+        self.can_ask_again = fim is not _UNKNOWN_FIM  # or else the suffix is what the prompt ends with
         self._texts: list[str] = [*_ROLES, _TURN_END]
         if fim:
             self._texts += [*fim.tokens, *sorted(fim.markers - set(fim.tokens))]

@@ -34,6 +34,7 @@ import plots  # noqa: E402
 import processes  # noqa: E402
 import sources  # noqa: E402
 import tasks  # noqa: E402
+import team  # noqa: E402
 import typing_latency  # noqa: E402
 from answers import Answer  # noqa: E402
 
@@ -553,3 +554,28 @@ def test_sides_are_compared_on_the_holes_that_both_were_asked() -> None:
         "Kruk ÷ alone: 1 ÷ 1 = 1.00 (1 holes)",
         "Kruk ÷ oracle: 1 ÷ 1 = 1.00 (1 holes)",
     ]
+
+
+def test_a_hole_is_typed_until_nothing_of_it_is_left():
+    """Each burst is asked for, unless it is what is on screen."""
+    typed, arguments = [], SimpleNamespace(pause=0, seed="1")
+
+    class Client:
+        def open(self, hole):
+            self.left = hole.middle
+
+        def type(self, burst):
+            typed.append(burst)
+            self.left = self.left.removeprefix(burst)
+
+        def ask(self):
+            return Answer(self.left[:4], 10.0, waited=True)
+
+        def leave(self):
+            assert not self.left
+
+    hole = holes.Hole("h", "h.py", "python", "", "return a + b", "\n")
+    answers = list(team._type(Client(), hole, arguments))
+    assert "".join(typed) == hole.middle and 1 < len(answers) <= len(typed) + 1
+    done = team.Round(2, 4.0, [answers[0].ms], [it.ms for it in answers[1:]])
+    assert {title: value for title, value, _ in done.figures()}["answers a second, all clients"] == len(answers) / 4

@@ -143,6 +143,8 @@ def test_an_output_begins_with_what_is_forced():
 class Talker(Speaker):
     """Says pieces by heart: those after the longest of its prompts that the prompt ends with."""
 
+    can_ask_again = True
+
     def __init__(self, **answers):
         self.answers, self.asked = answers, []
         self._pieces = [b""]
@@ -192,3 +194,5 @@ def test_who_chooses_himself_is_asked_again_where_he_does_not_agree(answers, wan
     out = run(generate(talker, 0, Prompt(*map(tuple, heal(talker, "f   "))), 9, lambda _: False))
     assert (out.text, out.ended_by, talker.asked) == (wanted, "model", asked)
     assert out.evaluation == Evaluation(1, 2)
+    talker.can_ask_again = False
+    assert heal(talker, "f   ") == (talker.tokenize("f   "), ())
