@@ -34,6 +34,8 @@ class Urgency(IntEnum):
     WARM = 4  # what makes the next request cheaper or better
 
 
+SOMEBODY_WAITS = (Urgency.COMPLETION, Urgency.CHAT)
+
 State: TypeAlias = Literal["loading", "ready", "busy", "off", "error"]
 
 
@@ -119,7 +121,7 @@ class Worker:
             self._n_jobs += 1
             job = _Job(urgency, self._n_jobs, start)
             self._jobs.append(job)
-            if isinstance(self._failure, ServerError) and urgency <= Urgency.CHAT:
+            if isinstance(self._failure, ServerError) and urgency in SOMEBODY_WAITS:
                 self._loader, self._failure = self._newest, None
             if self._current and urgency < self._current.urgency:
                 self._interrupt(self._current.urgency)
@@ -180,7 +182,7 @@ class Worker:
         self._used = self._chat if is_chat else self._model
         if self._used:
             self._used.allow()
-            if not any(it.urgency in (Urgency.COMPLETION, Urgency.CHAT) for it in self._jobs):
+            if not any(it.urgency in SOMEBODY_WAITS for it in self._jobs):
                 self._settle()  # nobody waits
             elif self.status.state == "ready":
                 self._tell(Status("busy", "Working"))

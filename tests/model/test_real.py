@@ -184,7 +184,7 @@ def test_memory_is_estimated_within_a_tenth(default_model):
         env={**os.environ, "PYTHONPATH": path},
         check=True,
     )
-    estimated = memory.estimate(registry.locate(str(default_model)).header, N_CTX).total
+    estimated = memory.estimate(registry.locate(str(default_model)), N_CTX).total
     assert abs(int(run.stdout) - estimated) < 0.1 * estimated
 
 
