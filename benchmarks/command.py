@@ -19,9 +19,12 @@ from peer import PREDICT_MS, Peer
 
 from lsp_server.errors import KrukError
 from lsp_server.model import registry
+from lsp_server.model.base import Model
 from lsp_server.model.catalogue import DEFAULT_MODEL
+from lsp_server.model.loading import loader_for
 from lsp_server.model.memory import default_threads
 from lsp_server.model.worker import Steps
+from lsp_server.settings import read
 
 T = TypeVar("T")
 Side: TypeAlias = "Editor | Peer"
@@ -67,6 +70,12 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     except KrukError as error:
         parser.error(str(error))
     return arguments
+
+
+def load(arguments: argparse.Namespace) -> Model:
+    """Load the model into this process, for what needs no server."""
+    tell("loading the model")
+    return loader_for(read({"model": str(arguments.model)}).settings)(lambda _: None, lambda: True)
 
 
 @contextlib.contextmanager

@@ -31,9 +31,7 @@ from lsp_server.actions.target import target_of
 from lsp_server.actions.words import values
 from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
-from lsp_server.model.loading import loader_for
 from lsp_server.model.states import States
-from lsp_server.settings import read
 from lsp_server.syntax.languages import Language, language_for
 from lsp_server.syntax.tree import parse
 from lsp_server.text import Document
@@ -85,15 +83,13 @@ def main() -> int:
 def measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
     """Document every function."""
     journal = Journal(arguments.journal, Case, arguments.minutes)
-    command.tell("loading the model")
-    model = loader_for(read({"model": str(arguments.model)}).settings)(lambda _: None, lambda: True)
+    model = command.load(arguments)
     action = next(action for action in actions([]) if action.name == "document")
     languages = arguments.languages.split(",")
     found = functions(arguments.tree, languages, arguments.n // len(languages), arguments.seed)
     for n, function in enumerate(found, 1):
         if function.name not in journal.cases:
             if journal.is_late:
-                command.tell("the time is over; the same command goes on from here")
                 return
             journal.add(function.name, documented(model, action, function))
         cases.append(journal.cases[function.name])

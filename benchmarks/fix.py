@@ -42,9 +42,7 @@ from lsp_server.actions.words import values
 from lsp_server.chat.template import Message
 from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
-from lsp_server.model.loading import loader_for
 from lsp_server.model.states import States
-from lsp_server.settings import read
 from lsp_server.syntax.languages import language_for
 from lsp_server.syntax.tree import parse
 from lsp_server.text import Document
@@ -164,8 +162,7 @@ def read_tasks(path: Path, seed: str) -> list[Task]:
 def measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
     """Do every task on both sides, in turn."""
     journal = Journal(arguments.journal, Case, arguments.minutes)
-    command.tell("loading the model")
-    model = loader_for(read({"model": str(arguments.model)}).settings)(lambda _: None, lambda: True)
+    model = command.load(arguments)
     action = next(action for action in actions([]) if action.name == "fix")
     for task in read_tasks(arguments.data, arguments.seed):
         if len(cases) == 2 * arguments.n:
@@ -173,7 +170,6 @@ def measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
         keys = [f"{task.task_id} {side}" for side in ("plain", "Fix")]
         if keys[1] not in journal.cases:
             if journal.is_late:
-                command.tell("the time is over; the same command goes on from here")
                 return
             if not is_sound_task(task, arguments.language):
                 continue

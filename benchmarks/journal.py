@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import command
 import msgspec
 
 from lsp_server.errors import KrukError
@@ -30,8 +31,11 @@ class Journal(Generic[T]):
 
     @property
     def is_late(self) -> bool:
-        """Whether the time is over."""
-        return self._until is not None and time.monotonic() > self._until
+        """Whether the time is over; said when it is."""
+        is_late = self._until is not None and time.monotonic() > self._until
+        if is_late:
+            command.tell("the time is over; the same command goes on from here")
+        return is_late
 
     def add(self, key: str, case: T) -> None:
         """Keep a case at once."""

@@ -33,9 +33,7 @@ from lsp_server.actions.testing import test_file, write_tests
 from lsp_server.actions.words import values
 from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
-from lsp_server.model.loading import loader_for
 from lsp_server.model.states import States
-from lsp_server.settings import read
 from lsp_server.syntax.languages import language_for
 from lsp_server.text import Document
 
@@ -90,15 +88,13 @@ def main() -> int:
 def measure(arguments: argparse.Namespace, cases: list[Case]) -> None:
     """Have tests written for every function, and run them."""
     journal = Journal(arguments.journal, Case, arguments.minutes)
-    command.tell("loading the model")
-    model = loader_for(read({"model": str(arguments.model)}).settings)(lambda _: None, lambda: True)
+    model = command.load(arguments)
     action = next(action for action in actions([]) if action.name == "tests")
     for function in functions(arguments.tree, ["python"], arguments.n * SPARE, arguments.seed, MAX_LINES):
         if len(cases) == arguments.n:
             return
         if function.name not in journal.cases:
             if journal.is_late:
-                command.tell("the time is over; the same command goes on from here")
                 return
             with tempfile.TemporaryDirectory(prefix="kruk-benchmark-") as folder:
                 path = Path(folder) / f"{NAME}.py"

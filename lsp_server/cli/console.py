@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import NoReturn
 
 import typer
@@ -20,3 +22,15 @@ def fail(error: KrukError) -> NoReturn:
     if error.hint:
         err.print(f"[bold]hint:[/] {escape(error.hint)}", soft_wrap=True)
     raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """End the program where the work in it fails or is stopped by Ctrl-C, and say which; it has left nothing then."""
+    try:
+        yield
+    except KrukError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        err.print("Stopped; nothing was written")
+        raise typer.Exit(130) from None

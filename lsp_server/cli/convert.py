@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lsp_server import paths
-from lsp_server.cli.console import err, fail, out
+from lsp_server.cli.console import all_or_nothing, err, out
 from lsp_server.errors import KrukError, nearest
 from lsp_server.model import convert
 from lsp_server.model.partial import size_text
@@ -24,7 +24,7 @@ def import_model(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Fetch the converter without asking.")] = False,
 ) -> None:
     """Make a GGUF of a model in Safetensors, with llama.cpp's converter. `quantize` makes it small then."""
-    try:
+    with all_or_nothing():
         if out_type not in convert.OUT_TYPES:
             hint = f"{nearest(out_type, convert.OUT_TYPES)} There is {', '.join(convert.OUT_TYPES)}".strip()
             raise KrukError(f"There is no type `{out_type}`", hint)
@@ -40,11 +40,6 @@ def import_model(
             _fetch(yes)
         with err.status("Converting …") as status:
             convert.convert(source, path, out_type, lambda line: status.update(escape(line[:_WIDTH])))
-    except KrukError as error:
-        fail(error)
-    except KeyboardInterrupt:
-        err.print("Stopped; nothing was written")
-        raise typer.Exit(130) from None
     out.print(f"[green]ready:[/] {escape(str(path))}", soft_wrap=True)
     err.print(f"Make it small: kruk models quantize {escape(str(path))} q4_k_m", soft_wrap=True)
 

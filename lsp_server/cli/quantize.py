@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lsp_server import paths
-from lsp_server.cli.console import err, fail, out
+from lsp_server.cli.console import all_or_nothing, err, out
 from lsp_server.errors import KrukError
 from lsp_server.model import registry
 from lsp_server.model.gguf_types import FILE_TYPES
@@ -35,7 +35,7 @@ def quantize(
     ] = False,
 ) -> None:
     """Make a smaller file of a model, with llama.cpp's own quantisation."""
-    try:
+    with all_or_nothing():
         located = registry.locate(model)
         what = plan(located, quantisation, target or default_target(located, quantisation))
         ratio = what.size_bytes / located.size_bytes
@@ -55,11 +55,6 @@ def quantize(
         if what.is_requantised and not requantize:
             raise KrukError("A quantised file is quantised again only when asked to", "Add `--requantize`")
         path = _write(located, what)
-    except KrukError as error:
-        fail(error)
-    except KeyboardInterrupt:
-        err.print("Stopped; nothing was written")
-        raise typer.Exit(130) from None
     out.print(f"[green]ready:[/] {escape(str(path))}", soft_wrap=True)
     err.print(f"Use it: kruk models use {escape(path.stem if target is None else str(path))}", soft_wrap=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lsp_server.errors import ModelFileError, ModelNotFound
 from lsp_server.model import gguf
-from lsp_server.model.gguf import GgufHeader
+from lsp_server.model.gguf_header import GgufHeader
 
 _HINT = "Correct `kruk.adapters`"
 

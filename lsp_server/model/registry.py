@@ -19,6 +19,7 @@ from lsp_server import errors, paths
 from lsp_server.errors import KrukError, ModelFileError, ModelNotFound
 from lsp_server.model import gguf, stores
 from lsp_server.model.catalogue import Family, Fim, ModelFile, ModelSpec, load_catalogue
+from lsp_server.model.gguf_header import GgufHeader
 from lsp_server.model.partial import leftovers
 from lsp_server.model.stores import Stored
 
@@ -43,7 +44,7 @@ class LocatedModel:
     spec: ModelSpec | None
     file: ModelFile | None
     family: Family | None
-    header: gguf.GgufHeader
+    header: GgufHeader
     is_instruct: bool
     kind_reason: str
     """Why it is taken for an instruct or a base model, for `kruk doctor` and the log."""
@@ -277,7 +278,7 @@ def _describe(name: str, reference: str, path: Path, spec: ModelSpec | None, fil
     return LocatedModel(name, reference, path, size_bytes, spec, file, family, header, is_instruct, reason)
 
 
-def _kind(header: gguf.GgufHeader) -> tuple[bool, str]:
+def _kind(header: GgufHeader) -> tuple[bool, str]:
     """Whether a file that models.json does not have is an instruct model, and why.
 
     Its template says it, not its name: Gemma's do not say instruct. Qwen's base models have a template as well, and

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lsp_server.errors import ModelFileError
 from lsp_server.model import gguf, registry, stores
+from lsp_server.model.gguf_header import Role
 from lsp_server.model.ollama import Manifest
 from lsp_server.model.registry import LocatedModel
 from lsp_server.model.stores import Stored
@@ -26,7 +27,7 @@ class Found:
     """
 
     stored: Stored
-    role: gguf.Role
+    role: Role
     located: LocatedModel | None = None
     problem: str = ""
     hint: str = ""
@@ -63,7 +64,7 @@ def _look(one: Stored) -> Found:
         return Found(one, "other file", None, one.problem, one.hint)
     try:
         header = gguf.read_header(one.path)
-        role: gguf.Role = "projector" if "mmproj" in one.path.name.lower() else header.role
+        role: Role = "projector" if "mmproj" in one.path.name.lower() else header.role
         if role != "model":
             return Found(one, role)
         located = registry.describe(one)

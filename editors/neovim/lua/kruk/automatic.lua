@@ -24,9 +24,7 @@ local function show(bufnr, client, result, row, col)
     row = row,
     col = col,
     text = item.insertText,
-    on_taken = function()
-      lsp.request(client, 'workspace/executeCommand', item.command, function() end)
-    end,
+    on_taken = lsp.on_taken(client, item.command),
   })
 end
 

@@ -23,6 +23,16 @@ function M.forget()
   end
 end
 
+--- What tells the server, as it asked, that its suggestion was taken.
+---@param client vim.lsp.Client
+---@param command table
+---@return fun()
+function M.on_taken(client, command)
+  return function()
+    M.request(client, 'workspace/executeCommand', command, function() end)
+  end
+end
+
 --- Call a method of a client.
 ---@param client vim.lsp.Client
 ---@param name string

@@ -46,9 +46,7 @@ local function take_item(item, part)
     row = row,
     col = col,
     text = item.insert_text,
-    on_taken = function()
-      lsp.request(client, 'workspace/executeCommand', item.command, function() end)
-    end,
+    on_taken = lsp.on_taken(client, item.command),
   })
   local left = ghost.current() -- nothing when what was typed since does not agree with it
   if left then
