@@ -15,7 +15,7 @@ class Trace:
         self.number = number
         self.uri = uri
         self.trigger = trigger
-        self.reason: str | None = None  # why there is no suggestion; None when there is one
+        self.reason: str | None = "it is still being worked on"  # why there is no suggestion; None when there is one
         self.text = ""
         self._rooms: list[dict[str, Any]] = []
         self._started = self._left = time.perf_counter()

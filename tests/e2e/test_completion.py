@@ -223,6 +223,19 @@ async def test_automatic_keeps_still_in_the_middle_of_a_word_and_invoked_does_no
     assert "model" in [room.room for room in (await editor.request("kruk/lastCompletion")).rooms]
 
 
+async def test_why_while_the_model_still_works(start):
+    editor = await start({"knows": ["x = 1\n"]})
+    await editor.request("fake/close")
+    editor.open("x = ")
+    answer = asyncio.ensure_future(editor.ask(0, 4))
+    while not (await editor.request("fake/waiting")):
+        await asyncio.sleep(0.02)
+    assert await editor.reason() == "it is still being worked on"
+    await editor.request("fake/open")
+    assert texts(await answer) == "1"
+    assert await editor.reason() is None
+
+
 async def test_a_position_past_the_end_is_moved_to_the_end(start):
     editor = await start({"knows": ["x = 1\ny = 2\n"]})
     editor.open("x = 1\ny = ")
