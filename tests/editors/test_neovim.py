@@ -115,7 +115,7 @@ def test_why_names_the_reason_in_a_file_with_secrets(editor: Editor, project: Pa
     editor.until_ready()
     editor.press("i")
     editor.type("PASSWORD=")
-    # The request goes out 0.2 s after the last key; until then the server has nothing to tell, and then it works on it.
+    # The request goes out 0.2 s after the last key: until then there is nothing to tell.
     assert editor.until(lambda: _said(editor, "Kruk why", "excludeGlobs"), "the reason", 20)
     assert editor.lua("return ghost() == nil")
 
