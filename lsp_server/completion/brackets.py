@@ -35,13 +35,12 @@ def syntax(text: str, hole: Hole) -> str:
     """
     if hole.language is None or not text.strip() or hole.state.region != "code":
         return text
-    n_errors = hole.n_errors(text)
-    if n_errors == 0:
-        return text
-    if not hole.is_judged:
+    if not hole.has_errors(text) or not hole.is_judged:
         return text
     for cut in _cuts(text, hole):
-        if hole.n_errors(cut) <= min(hole.n_errors(""), n_errors - 1):
+        if not hole.has_errors(cut):
+            return cut
+        if hole.has_errors("") and hole.n_errors(cut) <= min(hole.n_errors(""), hole.n_errors(text) - 1):
             return cut
     return "" if _does_harm(text, hole) and not _opens(text, hole) else text
 

@@ -22,7 +22,7 @@ from lsp_server.completion.layout import (
 from lsp_server.completion.trigger import Shape
 from lsp_server.syntax.languages import Language
 from lsp_server.syntax.scan import CLOSER_OF, Scan, ScanState, scan, state_after
-from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, Window, near_window, parse, window
+from lsp_server.syntax.tree import WINDOW_AFTER, WINDOW_BEFORE, SyntaxTree, Window, near_window, parse, window
 
 _SUFFIX_TO_JUDGE_BY = 1_500
 _LINES_TO_COMPARE = 12
@@ -120,14 +120,21 @@ class Hole:
         state = self._judge(text)
         return state.n_faults + len(state.open_brackets)
 
+    def has_errors(self, text: str) -> bool:
+        """Whether any place of the window does not parse when `text` fills the hole; far cheaper than how many."""
+        if self.language is None or not self._parse(text, self._near).has_errors:
+            return False
+        return self._judged is self._near or self._parse(text, self._judged).has_errors
+
     def n_errors(self, text: str) -> int:
         """How many places of the window do not parse when `text` fills the hole."""
-        return 0 if self.language is None else self._n_errors(text, self._judged)
+        return self._parse(text, self._judged).n_errors if self.has_errors(text) else 0
 
     def adds_errors(self, text: str) -> bool:
         """Whether more places do not parse with `text` than without it, where a tree can judge the code at all."""
-        n_errors = self.n_errors(text)
-        return n_errors > 0 and self.is_judged and n_errors > self.n_errors("")
+        if not self.has_errors(text):
+            return False
+        return not self.has_errors("") or (self.is_judged and self.n_errors(text) > self.n_errors(""))
 
     @functools.cached_property
     def is_judged(self) -> bool:
@@ -135,16 +142,21 @@ class Hole:
         return self.n_errors("") <= _N_USUAL_ERRORS
 
     @functools.cached_property
+    def _near(self) -> Window:
+        return near_window(self.prefix, self.suffix)
+
+    @functools.cached_property
     def _judged(self) -> Window:
         """The window to parse: close by, unless only more of the text parses."""
-        near = near_window(self.prefix, self.suffix)
+        if not self._parse("", self._near).has_errors:
+            return self._near
         more = Window(self.prefix + self.suffix, 0, len(self.prefix), True)
-        return more if self._n_errors("", near) and not self._n_errors("", more) else near
+        return self._near if self._parse("", more).has_errors else more
 
-    def _n_errors(self, text: str, around: Window) -> int:
+    def _parse(self, text: str, around: Window) -> SyntaxTree:
         assert self.language is not None
         closers = self._closers(text, around)
-        return parse(around.prefix + text + around.suffix + closers, self.language).n_errors
+        return parse(around.prefix + text + around.suffix + closers, self.language)
 
     def _closers(self, text: str, around: Window) -> str:
         """What closes the brackets whose ends the window cuts off; what only `text` opens stays open."""

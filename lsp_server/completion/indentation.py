@@ -74,7 +74,6 @@ def _tabbed(line: str, lines: list[str]) -> str:
 
 def _restepped(lines: list[str], is_code: list[bool], hole: Hole) -> list[str]:
     """The lines with steps of the document's width where the model used another."""
-    wanted = len(hole.indent_unit)
     whole = [hole.line_prefix + lines[0], *lines[1:]]
     # In a body that has no indentation yet, the first line has the model's own step too.
     is_first_free = not hole.line_prefix and begins_body(hole.above, hole.language)
@@ -85,9 +84,11 @@ def _restepped(lines: list[str], is_code: list[bool], hole: Hole) -> list[str]:
         for (line, deeper), is_deeper_code in zip(pairwise(path), is_code_on_path[1:], strict=True)
         if is_deeper_code and _is_header(line, hole) and width_of(deeper) > width_of(line)
     }
-    if not wanted or len(steps) != 1 or steps == {wanted} or not steps <= set(_MODEL_UNITS):
+    if len(steps) != 1 or not steps <= set(_MODEL_UNITS):
         return lines
-    step = steps.pop()
+    step, wanted = steps.pop(), len(hole.indent_unit)
+    if not wanted or step == wanted:
+        return lines
     base = width_of(path[0])
     first = 0 if is_first_free else 1
     for i in range(first, len(lines)):

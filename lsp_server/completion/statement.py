@@ -47,8 +47,9 @@ def statement_end(text: str, hole: Hole) -> int | None:
         if is_closed and goes_on(line):
             continue
         n_guessed += is_closed
-        is_sure = n_guessed > _N_GUESSED or (is_closed and hole.n_errors("") > 0)
-        if is_sure or hole.n_errors(text[:at]) == 0:
+        if n_guessed > _N_GUESSED or not hole.has_errors(text[:at].rstrip("\n")):
+            return at
+        if is_closed and hole.has_errors(""):
             return at
     return None
 
