@@ -24,6 +24,7 @@ from lsp_server.model.worker import Steps
 from lsp_server.syntax.problems import first_problem
 
 MAX_TOKENS = 640
+TRIES = 2
 MAX_TESTS = 6  # a small model goes on for ever
 _NO_NAME = re.compile(r"\W+")
 
@@ -90,24 +91,30 @@ def write_tests(
     assert tests
 
     def start(model: Model) -> Steps[TestsOutcome]:
-        count = Count()
+        count, turns, problem = Count(), [Message("user", words)], ""
         fence = fence_for(target.code)
         shown = f"{file.imports}{_gap(target)}{file.head}" if file.imports else file.head
         begins = f"{fence}{target.document.language_id}\n{shown}"
-        watch = _Watch(fence, tests.each)
-        generation = yield from ask(
-            model, [Message("user", words)], MAX_TOKENS, on_text, states, begins=begins, stop=watch, count=count
-        )
-        code = code_in(generation.text)
-        code = code[code.find(file.head) :] if file.head in code else code
-        if generation.ended_by == "length" or watch.n_begun > MAX_TESTS:
-            code = _whole_tests(code, tests)
-        also = [needed for mark, needed in tests.also.items() if re.search(mark, code)]
-        text = _put_together(file, tests, code, also, _gap(target))
-        problem = _problem(text, file.text or "", target)
-        if problem or not code.removeprefix(file.head).strip():
-            return TestsOutcome(refusal=problem or "The model wrote no tests.", count=count)
-        return TestsOutcome(text, count=count)
+        for _ in range(TRIES):
+            watch = _Watch(fence, tests.each)
+            generation = yield from ask(
+                model, turns, MAX_TOKENS, on_text, states, begins=begins, stop=watch, count=count
+            )
+            code = code_in(generation.text)
+            code = code[code.find(file.head) :] if file.head in code else code
+            if not code.removeprefix(file.head).strip():
+                return TestsOutcome(refusal="The model wrote no tests.", count=count)
+            is_cut_off = generation.ended_by == "length" or watch.n_begun > MAX_TESTS
+            whole = _fewer_tests(code, len(file.head), tests)
+            for kept in whole if is_cut_off and whole else [code, *whole]:
+                also = [needed for mark, needed in tests.also.items() if re.search(mark, kept)]
+                text = _put_together(file, tests, kept, also, _gap(target))
+                if not (found := _problem(text, file.text or "", target)):
+                    return TestsOutcome(text, count=count)
+                problem = problem or found
+            wanted = f"This does not parse: {problem}. Reply with the whole corrected test file in one code block."
+            turns = [*turns[:1], Message("assistant", generation.text), Message("user", wanted)]
+        return TestsOutcome(refusal=f"What the model wrote does not parse, twice: {problem}.", count=count)
 
     return start
 
@@ -198,10 +205,10 @@ class _Watch(FenceWatch):
         return super().__call__(new) or self.n_begun > MAX_TESTS
 
 
-def _whole_tests(code: str, tests: Tests) -> str:
-    """Code that was cut off, without the test that it was cut off in."""
-    at = code.rfind(f"\n{tests.each}")
-    return "\n".join(filter(None, (code[:at].rstrip(), tests.tail))) if at > 0 else code
+def _fewer_tests(code: str, n_head: int, tests: Tests) -> list[str]:
+    """Code without its last test, without its last two…; the first one, which its head begins, stays."""
+    starts = [found.start() for found in re.finditer(f"\n{re.escape(tests.each)}", code)]
+    return ["\n".join(filter(None, (code[:at].rstrip(), tests.tail))) for at in reversed(starts) if at >= n_head]
 
 
 def _gap(target: Target) -> str:
@@ -231,4 +238,4 @@ def _problem(text: str, before: str, target: Target) -> str:
     if target.language is None or old is None or new is None or new.n_errors <= old.n_errors:
         return ""
     _, what = first_problem(text, target.language) or (0, "")
-    return f"What the model wrote does not parse: {what}."
+    return what

@@ -328,6 +328,25 @@ def test_a_few_tests_are_enough(language, drawn, test, tail):
     assert outcome.text.endswith(tail) and not parse(outcome.text, it.language).has_errors
 
 
+BROKEN, WHOLE = "func Test(t {\n", "func TestAdd(t *testing.T) {\n\tAdd(1)\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [((WHOLE + "\n" + BROKEN, ""), WHOLE), ((BROKEN, WHOLE), WHOLE), ((BROKEN, BROKEN), "")],
+)
+def test_tests_that_do_not_parse_are_left_out_or_asked_for_once_more(said, wanted):
+    it = target("package shop\n\nfunc Add(a int) int {\n\treturn a├\n}\n", "go", "/w/shop.go")
+    file = place_tests(it, Path("/w/shop.go"), Path("/w"), lambda _: None)
+
+    def answer(prompt):
+        return saying(f"```go\n{file.imports}\n\n{said[prompt.count('does not parse')]}```")(prompt)
+
+    outcome = run(write_tests(it, file, "Write tests", States(None))(FakeModel(answer)))
+    assert outcome.text == (f"{file.imports}\n\n{wanted}" if wanted else "")
+    assert bool(outcome.refusal) != bool(wanted)
+
+
 @pytest.mark.parametrize("language", ["python", "javascript", "go", "rust", "java", "c"])
 def test_what_tests_begin_with_does_not_end_within_a_token(language):
     assert not habits(language_for(language)).tests.head.endswith(" ")
