@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +21,9 @@ from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
 from lsp_server.model.states import States
 from lsp_server.model.worker import Steps
+from lsp_server.syntax.languages import Language
 from lsp_server.syntax.problems import first_problem
+from lsp_server.syntax.scan import CLOSER_OF, scan
 
 MAX_TOKENS = 640
 TRIES = 2
@@ -104,9 +106,7 @@ def write_tests(
             code = code[code.find(file.head) :] if file.head in code else code
             if not code.removeprefix(file.head).strip():
                 return TestsOutcome(refusal="The model wrote no tests.", count=count)
-            is_cut_off = generation.ended_by == "length" or watch.n_begun > MAX_TESTS
-            whole = _fewer_tests(code, len(file.head), tests)
-            for kept in whole if is_cut_off and whole else [code, *whole]:
+            for kept in _shorter(code, file, target, tests, generation.ended_by == "length" or watch.is_enough):
                 also = [needed for mark, needed in tests.also.items() if re.search(mark, kept)]
                 text = _put_together(file, tests, kept, also, _gap(target))
                 if not (found := _problem(text, file.text or "", target)):
@@ -197,18 +197,40 @@ class _Watch(FenceWatch):
         self._each = each
 
     @property
-    def n_begun(self) -> int:
-        """How many tests there are, the last perhaps not whole."""
-        return f"\n{self.said}".count(f"\n{self._each}")
+    def is_enough(self) -> bool:
+        """Whether there are more tests than are wanted, the last one perhaps not whole."""
+        return f"\n{self.said}".count(f"\n{self._each}") > MAX_TESTS
 
     def __call__(self, new: str) -> bool:
-        return super().__call__(new) or self.n_begun > MAX_TESTS
+        return super().__call__(new) or self.is_enough
 
 
-def _fewer_tests(code: str, n_head: int, tests: Tests) -> list[str]:
-    """Code without its last test, without its last two…; the first one, which its head begins, stays."""
-    starts = [found.start() for found in re.finditer(f"\n{re.escape(tests.each)}", code)]
-    return ["\n".join(filter(None, (code[:at].rstrip(), tests.tail))) for at in reversed(starts) if at >= n_head]
+def _shorter(code: str, file: TestFile, target: Target, tests: Tests, is_cut_off: bool) -> Iterator[str]:
+    """The code, if its last test is whole; with fewer tests; last, with a test that ends sooner and still tests."""
+    n_head = len(file.head)
+    if not is_cut_off:
+        yield code
+    for found in reversed(list(re.finditer(f"\n{re.escape(tests.each)}", code))):
+        if found.start() >= n_head:  # the first test, which the head begins, stays
+            yield "\n".join(filter(None, (code[: found.start()].rstrip(), tests.tail)))
+    lines = code.split("\n")
+    for n in range(len(lines) - 1, 0, -1):
+        kept = "\n".join(lines[:n])
+        if not re.search(rf"\b{re.escape(target.name)}\b", kept):
+            return
+        yield kept.rstrip() + _closers(kept, target.language)
+
+
+def _closers(code: str, language: Language | None) -> str:
+    """What closes the brackets that are open at the end of a line, each where the line of its opener begins."""
+    lines: list[str] = []
+    found = scan(code, language)
+    for n_open, opener in reversed(list(enumerate(found.state.open_brackets, 1))):
+        at = max(it.offset for it in found.brackets if len(it.open_after) == n_open and it.char == opener)
+        line = code[code.rfind("\n", 0, at) + 1 : at]
+        indent = line[: len(line) - len(line.lstrip())]
+        lines.append(indent + CLOSER_OF[opener])
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _gap(target: Target) -> str:

@@ -328,14 +328,20 @@ def test_a_few_tests_are_enough(language, drawn, test, tail):
     assert outcome.text.endswith(tail) and not parse(outcome.text, it.language).has_errors
 
 
+ENDLESS = "func TestAdd(t *testing.T) {\n\tfound := []int{\n\t\tAdd(1),\n\t\t{{"
 BROKEN, WHOLE = "func Test(t {\n", "func TestAdd(t *testing.T) {\n\tAdd(1)\n}\n"
 
 
 @pytest.mark.parametrize(
     ("said", "wanted"),
-    [((WHOLE + "\n" + BROKEN, ""), WHOLE), ((BROKEN, WHOLE), WHOLE), ((BROKEN, BROKEN), "")],
+    [
+        ((WHOLE + "\n" + BROKEN, ""), WHOLE),
+        ((BROKEN, WHOLE), WHOLE),
+        ((BROKEN, BROKEN), ""),
+        ((ENDLESS, ""), ENDLESS[: ENDLESS.index("\t\t{")].rstrip() + "\n\t}\n}\n"),
+    ],
 )
-def test_tests_that_do_not_parse_are_left_out_or_asked_for_once_more(said, wanted):
+def test_tests_that_do_not_parse_are_cut_left_out_or_asked_for_once_more(said, wanted):
     it = target("package shop\n\nfunc Add(a int) int {\n\treturn a├\n}\n", "go", "/w/shop.go")
     file = place_tests(it, Path("/w/shop.go"), Path("/w"), lambda _: None)
 
