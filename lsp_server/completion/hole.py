@@ -143,7 +143,7 @@ class Hole:
 
     @functools.cached_property
     def _near(self) -> Window:
-        return near_window(self.prefix, self.suffix)
+        return near_window(self.prefix, self.suffix, self.language)
 
     @functools.cached_property
     def _judged(self) -> Window:
@@ -177,6 +177,6 @@ def hole_at(
     """The hole between a prefix and a suffix of any length."""
     if language and language.is_prose:
         language = None  # ":)" is no bracket that closes nothing, and a fence is no talk about the code
-    around = window(prefix[-WINDOW_BEFORE - 1 :], suffix[: WINDOW_AFTER + 1])
+    around = window(prefix[-WINDOW_BEFORE - 1 :], suffix[: WINDOW_AFTER + 1], language)
     is_cut = len(around.suffix) < len(suffix)
     return Hole(around.prefix, around.suffix, shape, language, control_texts, is_cut)

@@ -73,10 +73,10 @@ class _Place:
 
     def __init__(self, prefix: str, suffix: str, language: Language | None) -> None:
         self.language = language
-        around = window(prefix, suffix)
+        around = window(prefix, suffix, language)
         self.prefix = around.prefix
         self.suffix = around.suffix
-        self.near: Window = near_window(prefix, suffix)
+        self.near: Window = near_window(prefix, suffix, language)
         self.line_prefix = line_prefix_of(self.prefix)
         self.line_suffix = line_suffix_of(self.suffix)
         self.above = line_above(self.prefix)

@@ -7,6 +7,7 @@ what runs per key stroke parses a `window` of it.
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,18 +86,23 @@ def surroundings(text: str, offset: int) -> tuple[str, str]:
     return before[-WINDOW_BEFORE - 1 :], behind[: WINDOW_AFTER + 1]
 
 
-def window(prefix: str, suffix: str, before: int = WINDOW_BEFORE, after: int = WINDOW_AFTER) -> Window:
+def window(
+    prefix: str, suffix: str, language: Language | None, before: int = WINDOW_BEFORE, after: int = WINDOW_AFTER
+) -> Window:
     """The part of `prefix + suffix` around the cursor between them, at most `before + after` code points.
 
     It begins at the earliest line within reach that starts at column 0 with something other than a closing
-    bracket, since that is most likely the start of a definition, and ends at a line end if one is in reach.
+    bracket, since that is most likely the start of a definition; else at the earliest that begins one as a word
+    says, since any other may stand in a string or comment. It ends at a line end if one is in reach.
     """
     start = 0
     is_whole_start = True
     if len(prefix) > before:
-        start = _top_level_start(prefix, len(prefix) - before)
+        earliest = len(prefix) - before
+        start = _top_level_start(prefix, earliest)
         is_whole_start = start >= 0
-        start = max(start, len(prefix) - before)
+        if not is_whole_start:
+            start = max(earliest, _definition_start(prefix, earliest, language))
     end = len(suffix)
     if end > after:
         line_end = suffix.rfind("\n", 0, after)
@@ -104,9 +110,9 @@ def window(prefix: str, suffix: str, before: int = WINDOW_BEFORE, after: int = W
     return Window(prefix[start:] + suffix[:end], start, len(prefix) - start, is_whole_start)
 
 
-def near_window(prefix: str, suffix: str) -> Window:
+def near_window(prefix: str, suffix: str, language: Language | None) -> Window:
     """The part to parse at each key stroke: what a tree says of the cursor shows close by, and parsing costs most."""
-    return window(prefix, suffix, NEAR_BEFORE, NEAR_AFTER)
+    return window(prefix, suffix, language, NEAR_BEFORE, NEAR_AFTER)
 
 
 @functools.lru_cache(maxsize=16)
@@ -251,3 +257,12 @@ def _top_level_start(prefix: str, at: int) -> int:
         if at < len(prefix) and prefix[at] not in " \t\r\n)]}":
             return at
     return -1
+
+
+def _definition_start(prefix: str, at: int, language: Language | None) -> int:
+    """The offset of the first line after `at` that begins with a word for a definition, or -1."""
+    if language is None or not language.definition_words:
+        return -1
+    words = "|".join(map(re.escape, language.definition_words))
+    found = re.compile(rf"\n(?=[ \t]*(?:{words})\s)").search(prefix, at)
+    return found.end() if found else -1

@@ -259,20 +259,28 @@ def test_odd_characters_count_as_one(lone):
 
 
 def test_a_small_text_is_its_own_window():
-    around = window("ab\n", "cd")
+    around = window("ab\n", "cd", None)
     assert (around.text, around.start, around.cursor, around.is_whole_start) == ("ab\ncd", 0, 3, True)
 
 
 def test_a_window_begins_at_the_left_edge_and_ends_with_a_line():
     body = "def f():\n" + "    x = 1\n" * 50
-    around = window(body * 100, body * 100)
+    around = window(body * 100, body * 100, None)
     assert around.text.startswith("def f():\n") and around.text.endswith("\n")
     assert len(around.prefix) <= WINDOW_BEFORE and len(around.suffix) <= WINDOW_AFTER
     assert around.prefix + around.suffix == around.text
 
 
+@pytest.mark.parametrize("cut", range(0, 80, 5))
+def test_a_window_in_a_large_class_begins_with_a_method_and_not_within_a_docstring(cut):
+    method = '    def f(self):\n        """It doesn\'t\n\n        say `much`.\n        """\n        return 1\n\n'
+    around = window("class Large:\n" + "#" * cut + "\n" + method * 200, "", language("python"))
+    assert around.text.startswith("    def f(self):\n") and not around.is_whole_start
+    assert state_after(around.prefix, language("python")).region == "code"
+
+
 def test_a_single_endless_line_is_cut():
-    around = window("a" * 5_000_000, "b" * 5_000_000)
+    around = window("a" * 5_000_000, "b" * 5_000_000, None)
     assert len(around.text) == WINDOW_BEFORE + WINDOW_AFTER and not around.is_whole_start
 
 
