@@ -49,6 +49,15 @@ class OldStyle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replace: tuple[tuple[str, str], ...]
 
 
+class Again(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a file imports what another one does: `{module}`, of it `{there}`, as `{here}`."""
+
+    module: str = ""
+    module_as: str = ""
+    name: str = ""
+    name_as: str = ""
+
+
 class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where tests go and how their file begins.
 
@@ -62,6 +71,7 @@ class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         head: How the first test begins; `{file_stem}` is the test file's. It ends where a token does: not in a space.
         each, tail: What each test begins with at the start of a line, and what stands behind the last one.
         also: Imports that are needed where a regular expression is found in the tests; behind a package's line.
+        again: How what the source imports, and the tests use as well, is imported.
         first_import: Finds the line of an existing test file above which imports are added; none: nothing is added.
         is_closed: Whether nothing can be added behind the end of such a file; another one is made then.
     """
@@ -77,6 +87,7 @@ class Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drops: tuple[str, ...] = ()
     package: str = ""
     also: dict[str, str] = {}
+    again: Again = Again()
     first_import: str = ""
     is_closed: bool = False
 

@@ -21,6 +21,7 @@ from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
 from lsp_server.model.states import States
 from lsp_server.model.worker import Steps
+from lsp_server.syntax.definitions import outline
 from lsp_server.syntax.languages import Language
 from lsp_server.syntax.problems import first_problem
 from lsp_server.syntax.scan import CLOSER_OF, scan
@@ -108,6 +109,7 @@ def write_tests(
                 return TestsOutcome(refusal="The model wrote no tests.", count=count)
             for kept in _shorter(code, file, target, tests, generation.ended_by == "length" or watch.is_enough):
                 also = [needed for mark, needed in tests.also.items() if re.search(mark, kept)]
+                also += [needed for needed in _imported_again(kept, target, tests) if needed not in also]
                 text = _put_together(file, tests, kept, also, _gap(target))
                 if not (found := _problem(text, file.text or "", target)):
                     return TestsOutcome(text, count=count)
@@ -165,6 +167,20 @@ def _imports(
         for pattern, replacement in tests.old_style.replace:
             imports = re.sub(pattern, replacement, imports)
     return imports
+
+
+def _imported_again(code: str, target: Target, tests: Tests) -> Iterator[str]:
+    """Lines that import what the source does, where tests use it; not by a relative path, which leads elsewhere."""
+    again, text = tests.again, target.document.text
+    used = {*re.findall(r"\w+", code)}
+    for found in outline(text, target.language).imports if target.language else ():
+        if found.module.startswith("."):
+            continue
+        for there, here in found.names or (("", re.split(r"[./]", found.module)[-1]),):
+            is_renamed = bool(found.names) and there != here
+            form = getattr(again, ("name" if there else "module") + ("_as" if is_renamed else ""))
+            if form and here in used:
+                yield _filled(form, {"module": found.module, "there": there, "here": here})
 
 
 def _python_module(path: Path, root: Path) -> str:

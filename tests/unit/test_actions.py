@@ -367,6 +367,18 @@ def test_what_tests_use_is_imported_below_the_package():
     assert text.startswith('package shop\n\nimport "testing"\nimport "fmt"\n\nfunc TestAdd(')
 
 
+def test_what_the_source_imports_and_tests_use_is_imported_again():
+    source = "import os.path\nimport numpy as np\nimport re\nfrom .own import b\n"
+    source += "from a.b import (\n    c,\n    d as e,\n)\n"
+    it = target(source + "\n\ndef add(a):\n    return a├\n", "python", "/w/calc.py")
+    file = place_tests(it, Path("/w/calc.py"), Path("/w"), lambda _: None)
+    code = "def test_add():\n    assert add(np.one, c, e, b) == os.path.sep"
+    said = f"```python\n{file.imports}\n\n\n{code}\n```"
+    text = run(write_tests(it, file, "Write tests", States(None))(FakeModel(saying(said)))).text
+    wanted = ["import os.path", "import numpy as np", "from a.b import c", "from a.b import d as e", file.imports]
+    assert text == "\n".join(wanted) + f"\n\n\n{code}\n"
+
+
 def test_a_doc_comment_that_is_cut_off_loses_its_last_paragraph_only():
     it = target("fn f() {\n    g()├;\n}\n", "rust")
     lines = [
