@@ -279,18 +279,20 @@ def completion_list(document: Document, at: int, text: str, client: Client) -> d
     """The suggestion as an ordinary completion item, for clients without inline completion."""
     line_start = document.line_starts[document.line_of(at)]
     word = _WORD_END.search(document.text[line_start:at])[0]  # type: ignore[index]  # matches the empty text
-    first_line = text.strip().split("\n", 1)[0]
+    whole = word + text
+    first_line = whole.strip().split("\n", 1)[0].rstrip("\r")
     item: dict[str, Any] = {
-        "label": (word + text).strip().split("\n", 1)[0][:80] or "…",
+        "label": first_line[:80] or "…",
         "kind": 15 if "\n" in text else 1,  # snippet, text
         "detail": "Kruk",
-        "documentation": {"kind": "markdown", "value": f"```{document.language_id}\n{word}{text}\n```"}
+        "documentation": {"kind": "markdown", "value": f"```{document.language_id}\n{whole}\n```"}
         if client.has_markdown_documentation
-        else word + text,
+        else whole,
         "sortText": "\u0001",
-        "filterText": word or first_line,
+        "filterText": first_line,  # not the word alone: what is typed on would hide the item
+        "insertText": whole,  # for JupyterLab, which knows no textEdit
         "insertTextFormat": 1,
-        "textEdit": {"range": lsp_range(document, at - len(word), at, client), "newText": word + text},
+        "textEdit": {"range": lsp_range(document, at - len(word), at, client), "newText": whole},
     }
     if client.has_preselect:
         item["preselect"] = True

@@ -276,8 +276,22 @@ async def test_the_fallback_for_clients_without_inline_completion(start):
     assert item.preselect
     assert item.text_edit.new_text == "return a + b"
     assert item.text_edit.range == types.Range(types.Position(1, 4), types.Position(1, 7))
-    assert item.filter_text == "ret"
+    assert item.filter_text == item.insert_text == "return a + b"
     assert item.documentation == "return a + b"  # the client has not said that it reads Markdown
+
+
+async def test_an_ordinary_item_is_whole_for_a_client_that_knows_no_text_edits(start):
+    # JupyterLab inserts `insertText`, or the label; and with Tab what all items begin with, then filters again.
+    block = "for name in names:\n        print(name)\n        total += len(name)"
+    editor = await start({"knows": [f"def f(names):\n    {block}\n"]})
+    await editor.ready()
+    for newline in ("\n", "\r\n"):
+        uri = f"file:///{len(newline)}.py"
+        editor.open(f"def f(names):{newline}    fo", uri=uri)
+        params = types.CompletionParams(types.TextDocumentIdentifier(uri), types.Position(1, 6))
+        item = (await editor.client.text_document_completion_async(params)).items[0]
+        assert item.label == item.filter_text == "for name in names:"
+        assert item.insert_text == block.replace("\n", newline)
 
 
 async def test_the_label_of_an_ordinary_item_keeps_its_spaces(start):
