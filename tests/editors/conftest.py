@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -53,20 +54,32 @@ def _neovim(path: str | None, versions: tuple[tuple[int, int], tuple[int, int]])
 
 def find_code_server() -> Found:
     """VS Code's workbench as code-server, a Chromium to show it and playwright-core to drive that."""
-    server = os.environ.get("KRUK_CODE_SERVER") or shutil.which("code-server")
+    return _in_a_browser("VS Code", "code_server", "code-server", "KRUK_CODE_SERVER")
+
+
+def find_jupyter() -> Found:
+    """JupyterLab with jupyterlab-lsp in its environment, and a browser as for VS Code."""
+    found = _in_a_browser("JupyterLab", "jupyter", "jupyter-lab", "KRUK_JUPYTER")
+    if not found.missing and not list(found.parts["jupyter"].parent.parent.glob("share/jupyter/**/jupyterlab-lsp")):
+        return Found({}, "JupyterLab tests not run: no jupyterlab-lsp beside it (set KRUK_JUPYTER)")
+    return found
+
+
+def _in_a_browser(title: str, name: str, program: str, variable: str) -> Found:
+    server = os.environ.get(variable) or shutil.which(program)
     chromium = os.environ.get("KRUK_CHROMIUM", "/usr/bin/chromium")
     modules = [os.environ.get("KRUK_NODE_MODULES"), str(ROOT / "editors" / "vscode" / "node_modules")]
     playwright = next((Path(m) for m in modules if m and (Path(m) / "playwright-core").is_dir()), None)
     missing = []
     if not server or not Path(server).exists():
-        missing.append("no code-server (set KRUK_CODE_SERVER)")
+        missing.append(f"no {program} (set {variable})")
     if not Path(chromium).is_file():
         missing.append("no Chromium (set KRUK_CHROMIUM)")
     if playwright is None:
         missing.append("no playwright-core (set KRUK_NODE_MODULES)")
     if missing or not server or playwright is None:
-        return Found({}, "VS Code tests not run: " + ", ".join(missing))
-    return Found({"code_server": Path(server), "chromium": Path(chromium), "node_modules": playwright})
+        return Found({}, f"{title} tests not run: " + ", ".join(missing))
+    return Found({name: Path(server), "chromium": Path(chromium), "node_modules": playwright})
 
 
 def find_emacs() -> Found:
@@ -78,6 +91,21 @@ def find_emacs() -> Found:
         if version and int(version[1]) >= 29:
             return Found({"emacs": Path(path)})
     return Found({}, "Emacs tests not run: no Emacs 29 (set KRUK_EMACS), or no tmux")
+
+
+def find_lsp_mode() -> Found:
+    """A folder with lsp-mode and the packages that it needs, each in its own, as Debian has them."""
+    folder = Path(os.environ.get("KRUK_ELPA", "/usr/share/emacs/site-lisp/elpa-src"))
+    missing = "lsp-mode tests not run: no lsp-mode (set KRUK_ELPA)"
+    return Found({"lsp_mode": folder}) if list(folder.glob("lsp-mode-*")) else Found({}, missing)
+
+
+def find_tmux() -> Found:
+    """tmux, and the `kruk` of this Python."""
+    tmux, kruk = shutil.which("tmux"), Path(sys.executable).with_name("kruk")
+    if tmux and kruk.exists():
+        return Found({"tmux": Path(tmux), "kruk": kruk})
+    return Found({}, "the terminal's story is not told: no tmux, or no kruk beside this Python")
 
 
 def find_vim() -> Found:
@@ -96,7 +124,10 @@ REQUIREMENTS: dict[str, Callable[[], Found]] = {
     "nvim": lru_cache(find_nvim),
     "old_nvim": lru_cache(find_old_nvim),
     "code_server": lru_cache(find_code_server),
+    "jupyter": lru_cache(find_jupyter),
     "emacs": lru_cache(find_emacs),
+    "lsp_mode": lru_cache(find_lsp_mode),
+    "tmux": lru_cache(find_tmux),
     "vim": lru_cache(find_vim),
 }
 
@@ -134,6 +165,18 @@ def emacs() -> Path:
 
 
 @pytest.fixture(scope="session")
+def lsp_mode() -> Path:
+    """The folder of lsp-mode and what it needs."""
+    return REQUIREMENTS["lsp_mode"]().parts["lsp_mode"]
+
+
+@pytest.fixture(scope="session")
+def tmux() -> Mapping[str, Path]:
+    """The paths `tmux` and `kruk`."""
+    return REQUIREMENTS["tmux"]().parts
+
+
+@pytest.fixture(scope="session")
 def vim() -> Path:
     """The path of a Vim that has ALE."""
     return REQUIREMENTS["vim"]().parts["vim"]
@@ -149,6 +192,12 @@ def old_nvim() -> Path:
 def code_server() -> Mapping[str, Any]:
     """The paths `code_server`, `chromium` and `node_modules`."""
     return REQUIREMENTS["code_server"]().parts
+
+
+@pytest.fixture(scope="session")
+def jupyter() -> Mapping[str, Any]:
+    """The paths `jupyter`, `chromium` and `node_modules`."""
+    return REQUIREMENTS["jupyter"]().parts
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A recording of a Neovim's screen as one animated SVG: each row is drawn once for as long as it stays the same."""
+"""A recording of a terminal's screen as one animated SVG: each row is drawn once for as long as it stays the same."""
 
 from __future__ import annotations
 

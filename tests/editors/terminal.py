@@ -11,13 +11,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from rich.console import Console
+from rich.style import Style
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
 T = TypeVar("T")
+
+_CONSOLE = Console()
+_DIM = 0x8A8D96
 
 
 class Terminal:
-    """A tmux of its own, of 100 columns and 40 lines."""
+    """A tmux of its own, of 100 columns."""
 
-    def __init__(self, folder: Path, command: Sequence[str], environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, command: Sequence[str], environment: dict[str, str], n_lines: int = 40) -> None:
         self._tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
         self._pauses = itertools.cycle((0.03, 0.05, 0.04))
         line = shlex.join(["env", *(f"{name}={value}" for name, value in environment.items()), *command])
@@ -25,7 +33,7 @@ class Terminal:
         self._environment = {name: value for name, value in os.environ.items() if name != "TMUX"} | {
             "LC_ALL": "C.UTF-8"
         }
-        self._run("new-session", "-d", "-x", "100", "-y", "40", line)
+        self._run("new-session", "-d", "-x", "100", "-y", str(n_lines), line)
 
     def type(self, text: str) -> None:
         """Type text, a key at a time; a line end is Return."""
@@ -44,6 +52,15 @@ class Terminal:
         """What stands on the screen."""
         return self._run("capture-pane", "-p")
 
+    @property
+    def cells(self) -> list[list[object]]:
+        """What stands on the screen as a `Recording` takes it: rows of runs, and the cursor."""
+        rows: list[list[object]] = []
+        for line in self._run("capture-pane", "-e", "-N", "-p").splitlines():
+            runs = Text.from_ansi(line).render(_CONSOLE)
+            rows.append([(text, *_look(style)) for text, style, _ in runs if text.strip("\n")])
+        return [*rows, [int(n) for n in self._run("display-message", "-p", "#{cursor_y} #{cursor_x}").split()]]
+
     def until(self, read: Callable[[], T], what: str, seconds: float = 30) -> T:
         """Poll until `read` gives something true; else fail with the screen."""
         end = time.monotonic() + seconds
@@ -61,3 +78,20 @@ class Terminal:
         return subprocess.run(
             command, env=self._environment, capture_output=True, text=True, timeout=30, check=True
         ).stdout
+
+
+def _look(style: Style | None) -> tuple[int, int, str]:
+    """Colour, background and attributes of a run; -1 is a default."""
+    if style is None:
+        return -1, -1, ""
+    colour = _DIM if style.dim else _number(style, "color")
+    marks = {"b": style.bold, "i": style.italic, "u": style.underline, "r": style.reverse}
+    return colour, _number(style, "bgcolor"), "".join(mark for mark, is_on in marks.items() if is_on)
+
+
+def _number(style: Style, name: str) -> int:
+    colour = getattr(style, name)
+    if colour is None or colour.is_default:
+        return -1
+    red, green, blue = colour.get_truecolor(MONOKAI)
+    return int(red << 16 | green << 8 | blue)

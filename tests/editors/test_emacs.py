@@ -1,4 +1,4 @@
-"""Emacs with Eglot as it ships, and no Kruk in it: code actions and a chat document, run with the keyboard."""
+"""Emacs with Eglot as it ships, then with lsp-mode, and no Kruk in it, run with the keyboard."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ CODE = "x = 1\n\n\ndef add(a, b):\n    return a - b\n"
 class Emacs:
     """An Emacs on a terminal; what is typed goes through its keyboard, what is read through emacsclient."""
 
-    def __init__(self, emacs: Path, home: Path, server: list[str], options: str = "") -> None:
+    def __init__(self, emacs: Path, home: Path, server: list[str], options: str, lsp_mode: Path | None) -> None:
         self._home = home
+        self._managed = "lsp--buffer-workspaces" if lsp_mode else "eglot--managed-mode"
         contact = "(" + " ".join(json.dumps(word) for word in server) + options + ")"
-        init = Path(__file__).with_name("emacs_init.el")
+        init = Path(__file__).with_name("emacs_lsp_init.el" if lsp_mode else "emacs_init.el")
         environment = {"HOME": str(home), "KRUK_HOME": str(home / "kruk"), "KRUK_TEST_CONTACT": contact}
+        environment |= {"KRUK_TEST_PACKAGES": str(lsp_mode or "")}
         environment |= {"XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
         self.terminal = Terminal(home, [str(emacs), "-nw", "-Q", "-l", str(init)], environment)
         self._client = [str(emacs.with_name("emacsclient")), "-s", str(home / "look"), "--eval"]
@@ -39,11 +41,11 @@ class Emacs:
         return base64.b64decode(done.stdout.strip().strip('"')).decode()
 
     def open(self, path: Path) -> None:
-        """Find a file, and wait until Eglot has told the server of it."""
+        """Find a file, and wait until the server has been told of it."""
         self.terminal.press("C-x", "C-f", "C-a", "C-k")
         self.terminal.type(f"{path}\n")
-        managed = f'(let ((b (get-file-buffer "{path}"))) (and b (with-current-buffer b eglot--managed-mode)))'
-        self.terminal.until(lambda: self.lisp(managed) != "nil", "Eglot to connect")
+        managed = f'(let ((b (get-file-buffer "{path}"))) (and b (with-current-buffer b {self._managed})))'
+        self.terminal.until(lambda: self.lisp(managed) != "nil", "Emacs to connect")
 
     def text(self, name: str) -> str:
         """The text of the buffer whose name matches, or nothing."""
@@ -57,7 +59,8 @@ class Emacs:
     def act(self, title: str) -> None:
         """Choose a code action by its title."""
         self.terminal.press("C-c", "a")
-        self.terminal.until(lambda: "Pick an action" in self.terminal.screen, "the actions")
+        asked = "Select code action" if "lsp" in self._managed else "Pick an action"
+        self.terminal.until(lambda: asked in self.terminal.screen, "the actions")
         self.terminal.type(f"{title}\n")
 
 
@@ -65,7 +68,7 @@ class Emacs:
 def start(emacs: Path, tmp_path: Path) -> Iterator[Callable[..., Emacs]]:
     editors: list[Emacs] = []
 
-    def begin(script: object = None, model: Path | None = None) -> Emacs:
+    def begin(script: object = None, model: Path | None = None, lsp_mode: Path | None = None) -> Emacs:
         if model:
             server, options = (
                 ["-m", "lsp_server", "serve"],
@@ -75,7 +78,7 @@ def start(emacs: Path, tmp_path: Path) -> Iterator[Callable[..., Emacs]]:
             file = tmp_path / "script.json"
             file.write_text(json.dumps(script))
             server, options = ["-m", "tests.fake_server", str(file)], ""
-        editors.append(Emacs(emacs, tmp_path, [sys.executable, *server], options))
+        editors.append(Emacs(emacs, tmp_path, [sys.executable, *server], options, lsp_mode))
         return editors[-1]
 
     yield begin
@@ -173,3 +176,22 @@ def test_a_suggestion_is_a_completion(start: Callable[..., Emacs], project: Path
     emacs.terminal.type("\n\ndef mul(a, b):\nret")
     emacs.terminal.press("C-M-i")
     emacs.terminal.until(lambda: emacs.text("^sums.py").endswith("    return a * b"), "the suggestion to be taken")
+
+
+def test_lsp_mode_completes_and_acts(start: Callable[..., Emacs], lsp_mode: Path, project: Path) -> None:
+    script = {
+        "knows": [f"{CODE}\n\ndef mul(a, b):\n    return a * b\n"],
+        "says": "```python\ndef add(a, b):\n    return a + b\n```",
+    }
+    emacs = start(script, lsp_mode=lsp_mode)
+    emacs.open(project / "sums.py")
+    emacs.terminal.press("M->")
+    emacs.terminal.type("\n\ndef mul(a, b):\nret")
+    emacs.terminal.press("C-M-i")
+    emacs.terminal.until(lambda: emacs.text("^sums.py").endswith("    return a * b"), "the suggestion to be taken")
+    emacs.go_to(5)
+    emacs.act("Kruk: Simplify")
+    emacs.terminal.until(lambda: "return a + b\n\n\ndef mul" in emacs.text("^sums.py"), "the edit")
+    emacs.act("Kruk: Explain")
+    emacs.terminal.until(lambda: "def add(a, b)" in emacs.text("Messages"), "the explanation, a message")
+    assert "Unknown notification" not in emacs.text("Warnings")

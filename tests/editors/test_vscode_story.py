@@ -5,8 +5,6 @@ With KRUK_PICTURES=docs/pictures it takes the pictures of the README on the way.
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 from lsp_server.model import registry
 from lsp_server.model.catalogue import DEFAULT_MODEL
 from tests.conftest import real_model
-from tests.editors.workbench import Window, saved, workbench, written
+from tests.editors.workbench import Window, place, saved, workbench, written
 
 pytestmark = [pytest.mark.editor, pytest.mark.model, pytest.mark.timeout(280)]
 
@@ -163,11 +161,3 @@ def tell_the_story(window: Window) -> None:
     window.ask("end")
     window.ask("type", text="\nexport function average(prices: number[]): number {\nreturn")
     assert window.ask("ghost", ms=30_000)
-
-
-def place(file: Path, target: Path) -> None:
-    """Make a file be in another place too, at no cost where that is possible."""
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copy(file, target)

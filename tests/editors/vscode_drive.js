@@ -1,4 +1,4 @@
-// A browser with VS Code in it, driven from Python: one JSON command a line on stdin, one JSON answer a line on
+// A browser with VS Code or JupyterLab in it, driven from Python: one JSON command a line on stdin, one JSON answer a line on
 // stdout. Ends with stdin, and by itself after LIFE_MS.
 //
 // node vscode_drive.js NODE_MODULES CHROMIUM
@@ -31,6 +31,21 @@ const commands = {
   async open({ url }) {
     await page.goto(url, { waitUntil: 'domcontentloaded' })
     await page.locator('.monaco-editor .view-lines').first().waitFor()
+  },
+
+  /** Open any page and wait for an element of it. */
+  async visit({ url, selector }) {
+    await page.goto(url, { waitUntil: 'domcontentloaded' })
+    await page.locator(selector).first().waitFor()
+  },
+
+  async click({ selector, n = 0 }) {
+    await page.locator(selector).nth(n).click()
+  },
+
+  /** The texts of all elements of a kind. */
+  async texts({ selector }) {
+    return page.locator(selector).allInnerTexts()
   },
 
   /** Put the cursor behind the last character of the file. */

@@ -19,6 +19,7 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("vscode_drive.js")
+LISTENING = r"listening on (http://127\.0\.0\.1:\d+/)"
 
 QUIET = {
     "security.workspace.trust.enabled": False,
@@ -44,7 +45,7 @@ class Window:
         self._server = server
         self._data = data
         self._driver = driver
-        self._address = address
+        self.address = address
 
     def ask(self, do: str, **given: Any) -> Any:
         """Have the driver do one thing and return its answer."""
@@ -69,10 +70,10 @@ class Window:
         """Write a file into the workspace, open it and put the cursor at its end."""
         file = self.workspace / name
         file.write_text(content, encoding="utf-8")
-        host = urllib.parse.urlsplit(self._address).netloc
+        host = urllib.parse.urlsplit(self.address).netloc
         payload = json.dumps([["openFile", f"vscode-remote://{host}{urllib.parse.quote(str(file))}"]])
         query = urllib.parse.urlencode({"folder": str(self.workspace), "payload": payload})
-        self.ask("open", url=f"{self._address}?{query}")
+        self.ask("open", url=f"{self.address}?{query}")
         self.ask("end")
         return file
 
@@ -168,13 +169,20 @@ def workbench(
         *code_server, "--bind-addr", "127.0.0.1:0", "--auth", "none",
         "--disable-telemetry", "--disable-update-check", "--disable-getting-started-override",
     ]  # fmt: skip
-    driving = ["node", str(DRIVER), str(parts["node_modules"]), str(parts["chromium"])]
     log = folder / "code-server.log"
     with log.open("wb") as out, started(serving, env=environment, stdout=out, stderr=out) as server:
         address = listening(server, log)
-        pipe = subprocess.PIPE
-        with started(driving, stdin=pipe, stdout=pipe, text=True) as driver:
+        with browser(parts) as driver:
             yield Window(server.pid, driver, address, data, workspace)
+
+
+@contextmanager
+def browser(parts: Mapping[str, Path]) -> Iterator[subprocess.Popen[str]]:
+    """Run a browser, for `Window` to ask."""
+    driving = ["node", str(DRIVER), str(parts["node_modules"]), str(parts["chromium"])]
+    pipe = subprocess.PIPE
+    with started(driving, stdin=pipe, stdout=pipe, text=True) as driver:
+        yield driver
 
 
 def configure(data: Path, settings: Mapping[str, Any]) -> None:
@@ -205,14 +213,14 @@ def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[Any
             process.stdout.close()
 
 
-def listening(server: subprocess.Popen[Any], log: Path, seconds: float = 30) -> str:
-    """Return the address that code-server says it listens on."""
+def listening(server: subprocess.Popen[Any], log: Path, pattern: str = LISTENING, seconds: float = 30) -> str:
+    """Return the address that a server's log says it listens on."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and server.poll() is None:
-        if found := re.search(r"listening on (http://127\.0\.0\.1:\d+/)", log.read_text(errors="replace")):
+        if found := re.search(pattern, log.read_text(errors="replace")):
             return found[1]
         time.sleep(0.1)
-    raise AssertionError(f"code-server did not start:\n{log.read_text(errors='replace')}")
+    raise AssertionError(f"the server did not start:\n{log.read_text(errors='replace')}")
 
 
 def written(file: Path, part: str = "", seconds: float = 60) -> str:
@@ -230,3 +238,11 @@ def saved(file: Path, expected: str, seconds: float = 10) -> str:
     while (text := file.read_text(encoding="utf-8")) != expected and time.monotonic() < until:
         time.sleep(0.1)
     return text
+
+
+def place(file: Path, target: Path) -> None:
+    """Make a file be in another place too, at no cost where that is possible."""
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copy(file, target)
