@@ -54,6 +54,14 @@ def target_of(document: Document, language: Language | None, start: int, end: in
     return _target(document, language, start, end)
 
 
+def definition_around(target: Target) -> Target:
+    """The definition that a target lies in, or the target where there is none."""
+    span = definition_at(target.document, target.language, target.start)
+    if target.is_definition or span is None or span.end < target.end:
+        return target
+    return _target(target.document, target.language, span.start, span.end)
+
+
 def is_place(document: Document, start: int, end: int) -> bool:
     """Whether a selection only says where somebody is: ALE sends the character at the cursor, Eglot the word."""
     return end - start <= 1 or (end - start <= MAX_WORD_CHARS and document.text[start:end].isidentifier())

@@ -20,7 +20,7 @@ from lsp_server.actions.edit import edit as write_code
 from lsp_server.actions.explain import explain
 from lsp_server.actions.library import actions
 from lsp_server.actions.put import put
-from lsp_server.actions.target import Target, line_text, target_around, target_of
+from lsp_server.actions.target import Target, definition_around, line_text, target_around, target_of
 from lsp_server.actions.testing import test_file, write_tests
 from lsp_server.actions.words import instruction_in, values
 from lsp_server.chat.markdown import harmless
@@ -157,7 +157,9 @@ class _Run:
         if wanted.range is None:
             return target_of(document, language, 0, len(document.text)), problems
         start, end = (protocol.offset(document, at, client) for at in (wanted.range.start, wanted.range.end))
-        return target_of(document, language, start, max(start, end)), problems
+        target = target_of(document, language, start, max(start, end))
+        # Only a definition can be documented, and Kate selects the cursor's line.
+        return definition_around(target) if self.action.edits == "comment" else target, problems
 
     def _words(self, target: Target, problems: list[tuple[str, str]]) -> str:
         instruction = self.wanted.instruction.strip()

@@ -325,6 +325,18 @@ async def test_document_leaves_the_code_as_it_is(desk, language, code, says, wan
     assert [line for line in code.split("\n") if line not in left] == []
 
 
+async def test_document_takes_the_definition_around_the_line_that_kate_selects(desk):
+    code = "def add(a, b):\n    return a + b\n\n\nx = add(1, 2)\n"
+    it = await desk({"says": '```python\ndef add(a, b):\n    """Adds."""'})
+    it.open(code)
+    there = {"start": {"line": 1, "character": 0}, "end": {"line": 2, "character": 0}}
+    assert (await it.command("kruk.document", {"uri": URI, "range": there}))["applied"]
+    assert it.texts[URI] == code.replace("):\n", '):\n    """Adds."""\n')
+    nowhere = {"start": {"line": 5, "character": 0}, "end": {"line": 6, "character": 0}}
+    answer = await it.command("kruk.document", {"uri": URI, "range": nowhere})
+    assert "Only a definition" in answer["reason"]
+
+
 async def test_document_does_not_write_a_second_comment(desk):
     it = await desk()
     it.open('def f():\n    """Here."""\n    return 1\n')
