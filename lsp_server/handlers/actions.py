@@ -121,6 +121,9 @@ class _Run:
             raise KrukError("This file is excluded", "See `kruk.completion.excludeGlobs`.")
         if self.wanted.version not in (None, self.document.version):
             raise _moved()
+        refused, self.session.refused_edit = self.session.refused_edit, None
+        if refused and refused[0] == self._made_for:
+            return await self._apply(refused[1])
         target, problems = self._target()
         words = self._words(target, problems)
         if self.action.edits == "nothing":
@@ -274,7 +277,17 @@ class _Run:
             raise _moved()
         label = f"Kruk: {self.action.title}"
         edit = protocol.workspace_edit(document, changes, self.editor.client, label, note, is_open)
-        return await self._apply(edit)
+        try:
+            return await self._apply(edit)
+        except KrukError:
+            # Kate takes edits for two seconds after a command: when that is run again, this one is ready.
+            if document is self.document:
+                self.session.refused_edit = self._made_for, edit
+            raise
+
+    @property
+    def _made_for(self) -> object:
+        return self.action, self.wanted, self.document
 
     async def _apply(self, edit: dict[str, Any]) -> dict[str, Any]:
         if not self.applies:

@@ -263,6 +263,19 @@ async def test_an_edit_that_the_editor_refuses_is_told(desk):
     assert "not today" in answer["reason"]
 
 
+async def test_an_edit_that_was_refused_is_there_at_once_when_the_action_is_run_again(desk):
+    # Kate takes edits for two seconds after a command, which a model seldom keeps to.
+    it = await desk({"says": FIXED})
+    it.open(PY)
+    it.refuses_edits = True
+    asked = {"uri": URI, "range": _at(4, 8)}
+    await it.command("kruk.simplify", asked)
+    it.refuses_edits = False
+    await it.editor.request("fake/close")  # whoever asks the model now waits for ever
+    assert (await it.command("kruk.simplify", asked))["applied"]
+    assert it.edits[0] == it.edits[1] and it.texts[URI] != PY
+
+
 async def test_code_from_a_chat_goes_where_it_belongs(desk):
     it = await desk()
     it.open(PY)
