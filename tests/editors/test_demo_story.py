@@ -30,7 +30,7 @@ def test_the_demo_completes_and_explains(tmux: Mapping[str, Path], default_model
     }
     environment |= {"PATH": os.pathsep.join([str(tmux["kruk"].parent), os.environ["PATH"]])}
     recording = Recording()
-    terminal = Terminal(tmp_path, ["bash", "--noprofile", "--norc"], environment, n_lines=38)
+    terminal = Terminal(tmp_path, ["bash", "--noprofile", "--norc"], environment, n_lines=30)
 
     def ended() -> bool:
         recording.add(terminal.cells)
@@ -43,6 +43,7 @@ def test_the_demo_completes_and_explains(tmux: Mapping[str, Path], default_model
             terminal.type(key)
             recording.add(terminal.cells)
         terminal.until(ended, "the demo to end", 120)
+        recording.add(terminal.cells)
         shown = terminal.screen
     finally:
         terminal.close()
