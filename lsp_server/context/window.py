@@ -22,7 +22,6 @@ SUFFIX_SHARE = 4  # a quarter of the budget is for what follows the cursor
 START_STEP_LINES = 32  # the window's start only stands on every 32nd line
 MAX_TAIL_LINES, MAX_TAIL_CHARS = 24, 1600  # past these the anchor is put anew
 NEAR_CHARS = 800  # about 200 tokens: a second and a half on two cores with a 0.5B model
-SMALL_CHARS = 1400  # a full window no larger is the near one, too: what is shown beside it must not cost it lines
 NEAR_START_STEP_LINES = 8
 LEAST_NEAR_HEAD_CHARS = 200
 LONG_LINE_STEP = 512  # within an overlong line, edges move by so many characters
@@ -109,8 +108,6 @@ def place(
         head = text[start:anchor]
         above = enclosing_headers(text, start, anchor, language)
         near_above = enclosing_headers(text, near_start, anchor, language)
-    if end - start <= SMALL_CHARS:
-        near_start, near_end, near_above = start, end, above
     return Anchored(
         Window(start, anchor, cursor, resume, end),
         Window(near_start, anchor, cursor, resume, near_end),

@@ -88,9 +88,3 @@ def test_the_near_window_lies_in_the_full_one_around_the_same_anchor():
 def test_a_small_text_is_seen_whole_by_both():
     placed = place("a = 1\nb = 2\n", 6, 1024, 8, None)
     assert placed.window == placed.near
-    text, cursor = LINES[:1300], 1000
-    placed = place(text, cursor, 1024, 8, None)
-    assert placed.window == placed.near
-    text = text[:cursor] + "some words more\n" * 10 + text[cursor:]
-    grown = place(text, cursor + 160, 1024, 8, placed)
-    assert grown.near.start == placed.near.start and grown.near.end < grown.window.end
