@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import JustifyMethod
@@ -21,15 +21,17 @@ from lsp_server.cli.console import err, fail, out
 from lsp_server.errors import KrukError, nearest
 from lsp_server.evaluation import report
 from lsp_server.evaluation.holes import KINDS, cut_holes, n_per_kind
+from lsp_server.evaluation.journal import Journal
 from lsp_server.evaluation.project import Project, language_names
-from lsp_server.evaluation.run import Configuration, Measured, run
+from lsp_server.evaluation.run import Case, Configuration, Measured, run
 from lsp_server.evaluation.summary import recommend
 from lsp_server.model import registry
 from lsp_server.model.catalogue import DEFAULT_MODEL
 
 MOST_UNBROKEN = 12  # characters of a word in a table
 STOPPED = 130  # the exit code after Ctrl-C, as a shell has it
-FIRST_HOLES = 5  # after which it is said how long all will take
+FIRST_HOLES = 5  # after which it is said how long the rest will take
+Tell: TypeAlias = "Callable[[Configuration, Case | None], None]"
 
 
 def evaluate(
@@ -49,6 +51,10 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write everything.")] = None,
     report_file: Annotated[Path | None, typer.Option("--report", metavar="FILE.md", help="Write a report.")] = None,
     plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE.svg", help="Draw the figures.")] = None,
+    journal_file: Annotated[
+        Path | None,
+        typer.Option("--journal", metavar="FILE", help="Keep each answer at once, and go on where a run stopped."),
+    ] = None,
     with_code: Annotated[
         bool, typer.Option("--with-code", help="Put the holes and suggestions into --json and --report.")
     ] = False,
@@ -63,7 +69,10 @@ def evaluate(
             wanted = _languages(languages)
             project = Project(folder, own / "copy" / (folder.resolve().name or "project"))
             measured.holes += _cut(project, wanted, n, seed)
-            with _progress(measured, len(configurations)) as tell:
+            with (
+                _journal(journal_file, configurations, measured, rest) as keep,
+                _progress(measured, len(configurations), keep) as tell,
+            ):
                 run(configurations, project, own / "homes", measured, rest, tell)
         except KeyboardInterrupt:
             err.print("Stopped; this is what was measured so far")
@@ -147,8 +156,27 @@ def _cut(project: Project, wanted: set[str], n: int, seed: str) -> Any:
 
 
 @contextlib.contextmanager
-def _progress(measured: Measured, n_configurations: int) -> Iterator[Callable[[str, int], None]]:
-    """Show how far it is, and say once how long all of it will take."""
+def _journal(
+    file: Path | None, configurations: Sequence[Configuration], measured: Measured, rest_s: float
+) -> Iterator[Tell]:
+    """Take up what is in the journal, if there is to be one, and keep each new case there."""
+    if file is None:
+        yield lambda _configuration, _case: None
+        return
+    with contextlib.closing(Journal(file, measured.holes, rest_s)) as journal:
+        if n := journal.take_up(configurations, measured):
+            err.print(f"{n} answers are in the journal already")
+
+        def keep(configuration: Configuration, case: Case | None) -> None:
+            if case:
+                journal.add(configuration, case, measured.memory_mib[configuration.name])
+
+        yield keep
+
+
+@contextlib.contextmanager
+def _progress(measured: Measured, n_configurations: int, keep: Tell) -> Iterator[Tell]:
+    """Show how far it is, and say once how long the rest of it will take."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -157,23 +185,22 @@ def _progress(measured: Measured, n_configurations: int) -> Iterator[Callable[[s
         TimeRemainingColumn(),
     )
     total = len(measured.holes) * n_configurations
-    before: dict[str, int] = {}
-    began = time.monotonic()
+    n_new, began = 0, 0.0
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("Starting", total=total)
 
-        def tell(name: str, n_done: int) -> None:
-            nonlocal began
-            if not before:
-                began = time.monotonic()
-            before[name] = n_done
-            n_all = sum(before.values())
-            state = escape(name) if n_done else f"{escape(name)}: starting"
+        def tell(configuration: Configuration, case: Case | None) -> None:
+            nonlocal n_new, began
+            keep(configuration, case)
+            began = began or time.monotonic()
+            n_new += case is not None
+            n_all = sum(map(len, measured.cases.values()))
+            state = escape(configuration.name) + ("" if case else ": starting")
             progress.update(task, description=state, completed=n_all)
-            if n_all == FIRST_HOLES < total:
-                minutes = (time.monotonic() - began) / FIRST_HOLES * total / 60
+            if case and n_new == FIRST_HOLES and n_all < total:
+                minutes = (time.monotonic() - began) / FIRST_HOLES * (total - n_all) / 60
                 progress.console.print(
-                    f"This will take about {max(1, round(minutes))} min. Ctrl-C shows what there is"
+                    f"The rest will take about {max(1, round(minutes))} min. Ctrl-C shows what there is"
                 )
 
         yield tell
