@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lsp_server import settings as settings_module
 from lsp_server.cli.console import err, fail, out
+from lsp_server.cli.options import json_settings
 from lsp_server.errors import KrukError, nearest
 from lsp_server.evaluation import report
 from lsp_server.evaluation.holes import KINDS, cut_holes, n_per_kind
@@ -103,7 +103,9 @@ def _own_folder() -> Iterator[Path]:
 def _configurations(models: str, settings: Sequence[str], no_context: bool) -> list[Configuration]:
     """Every model under all settings. Raises KrukError for a model or a setting that cannot be used."""
     names = [name.strip() for name in models.split(",") if name.strip()]
-    variants: list[tuple[str, dict[str, Any]]] = [(f", {text}", _settings(text)) for text in settings] or [("", {})]
+    variants: list[tuple[str, dict[str, Any]]] = [(f", {text}", json_settings(text)) for text in settings] or [
+        ("", {})
+    ]
     if no_context:
         variants += [(f"{title}, no context", {**values, "context.enabled": False}) for title, values in variants]
     found = {}
@@ -115,17 +117,6 @@ def _configurations(models: str, settings: Sequence[str], no_context: bool) -> l
         for title, values in variants:
             found[model.name + title] = Configuration(model.name + title, model.path, values)
     return list(found.values())
-
-
-def _settings(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        hint = """Write them as in `--settings '{"completion.maxTokens": 48}'`"""
-        raise KrukError(f"`{text}` is not JSON: {error}", hint) from error
-    if problems := settings_module.read(values).problems:
-        raise KrukError(problems[0].rstrip("."), "Settings are listed in the README")
-    return dict(values)
 
 
 def _languages(text: str) -> set[str]:

@@ -4,6 +4,7 @@ The wheel may be in another Python, which KRUK_PEER names: it carries another bu
 """
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -126,3 +127,29 @@ async def until_idle(peer):
             return
         await asyncio.sleep(0.1)
     raise AssertionError("the server went on")
+
+
+async def test_the_command_line_asks_the_server(kruk, peer, tmp_path):
+    """With no model on this machine: whatever answers is the server."""
+    (tmp_path / "add.py").write_text(ADD.replace("├", ""))
+    (tmp_path / "sub.py").write_text("def sub(a, b):\n    return a - b\n")
+
+    async def run(*arguments, code=0):
+        return await asyncio.to_thread(kruk, *arguments, code=code)
+
+    family = json.dumps({"remote": {"family": "qwen2.5-coder", "patience": 120}})
+    done = await run("complete", "add.py:2:5", "--server", peer.url, "--settings", family)
+    assert done.stdout == "return a + b\n"
+    done = await run("complete", "add.py:2:5", "--settings", json.dumps({"kruk.remote.url": peer.url}), "--json")
+    assert json.loads(done.stdout)["reason"] is None
+    done = await run("ask", "What does this do?", "sub.py", "--server", peer.url, "--json")
+    assert "subtract" in json.loads(done.stdout)["text"].lower()
+    found = json.loads((await run("doctor", "--server", peer.url, "--json")).stdout)
+    topics = {finding["topic"]: finding["text"] for finding in found}
+    assert topics["Server"].startswith(f"llama.cpp at {peer.url} runs ")
+    assert "return" in topics["Self-test"]
+    peer.kill()
+    done = await run("ask", "What does this do?", "sub.py", "--server", peer.url, code=1)
+    assert f"No server answers at `{peer.url}`" in done.stderr
+    found = json.loads((await run("doctor", "--server", peer.url, "--json", code=1)).stdout)
+    assert [finding["topic"] for finding in found if finding["level"] == "bad"] == ["Server"]
