@@ -115,7 +115,9 @@ def _configurations(models: str, settings: Sequence[str], no_context: bool) -> l
             hint = "Choose one of `kruk models list`, or a GGUF file of a model that can"
             raise KrukError(f"`{model.name}` cannot fill in the middle, so there is nothing to measure", hint)
         for title, values in variants:
-            found[model.name + title] = Configuration(model.name + title, model.path, values)
+            found[model.name + title] = Configuration(
+                model.name + title, model.path, values, tuple(map(str, model.adapters))
+            )
     return list(found.values())
 
 

@@ -28,7 +28,7 @@ OtherSettings: TypeAlias = Annotated[
 
 def values_of(model: str, server: str, allows_non_local: bool, others: str) -> dict[str, Any]:
     """What an editor would send for these options, with dotted names. Raises KrukError."""
-    values = dict(settings_module.flat(json_settings(others))) if others else {}
+    values = json_settings(others) if others else {}
     if server:
         values["remote.url"] = server
     if allows_non_local:
@@ -53,7 +53,7 @@ def settings_of(values: dict[str, Any]) -> Settings:
 
 
 def json_settings(text: str) -> dict[str, Any]:
-    """Settings written as JSON. Raises KrukError when they are not."""
+    """Settings written as JSON, by dotted names. Raises KrukError when they are not."""
     try:
         values = json.loads(text)
     except ValueError as error:
@@ -61,4 +61,4 @@ def json_settings(text: str) -> dict[str, Any]:
         raise KrukError(f"`{text}` is not JSON: {error}", hint) from error
     if problems := settings_module.read(values).problems:
         raise KrukError(problems[0].rstrip("."), "Settings are listed in the README")
-    return dict(values)
+    return dict(settings_module.flat(values))

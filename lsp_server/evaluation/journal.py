@@ -19,8 +19,7 @@ class _Line(msgspec.Struct):
     """One answer. `run` is the same for the same holes, asked alike by the same version."""
 
     run: str
-    model: str
-    settings: dict[str, Any]
+    options: dict[str, Any]
     memory_mib: float
     case: Case
 
@@ -44,8 +43,7 @@ class Journal:
     def take_up(self, configurations: Sequence[Configuration], measured: Measured) -> int:
         """Put what is there already into `measured`; returns how many answers that is."""
         for it in configurations:
-            key = (self._run, str(it.model), it.settings)
-            mine = [line for line in self._lines if (line.run, line.model, line.settings) == key]
+            mine = [line for line in self._lines if (line.run, line.options) == (self._run, it.options)]
             measured.cases[it.name] = [line.case for line in mine]
             if mine:
                 measured.memory_mib[it.name] = max(line.memory_mib for line in mine)
@@ -53,7 +51,7 @@ class Journal:
 
     def add(self, configuration: Configuration, case: Case, memory_mib: float) -> None:
         """Write an answer. Raises KrukError."""
-        line = _Line(self._run, str(configuration.model), configuration.settings, memory_mib, case)
+        line = _Line(self._run, configuration.options, memory_mib, case)
         try:
             self._file.write(msgspec.json.encode(line) + b"\n")
             self._file.flush()

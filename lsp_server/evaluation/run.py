@@ -15,11 +15,18 @@ from lsp_server.evaluation.score import Score, score
 
 @dataclass(frozen=True)
 class Configuration:
-    """A model and settings under which it is asked. `name` is unique, and shown."""
+    """A model with its own adapters, and settings under which it is asked. `name` is unique, and shown."""
 
     name: str
     model: Path
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # with dotted names
+    adapters: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its server is given."""
+        adapters = [*self.adapters, *self.settings.get("adapters", [])]
+        return {**self.settings, "model": str(self.model)} | ({"adapters": adapters} if adapters else {})
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,7 @@ def run(
         if len(there) == len(measured.holes):
             continue
         tell(configuration, None)
-        options = {**configuration.settings, "model": str(configuration.model)}
-        with Editor(project.root, homes / str(n), options) as editor:
+        with Editor(project.root, homes / str(n), configuration.options) as editor:
             _begin(editor, project, measured.holes[-1])
             for number, hole in enumerate(measured.holes):
                 if number in there:

@@ -304,6 +304,12 @@ def test_a_journal_is_taken_up_where_it_ends(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0 or sys.platform == "win32"
 
 
+def test_a_models_own_adapters_and_those_of_a_setting_are_both_used() -> None:
+    both = Configuration("a", Path("a.gguf"), {"adapters": ["y.gguf"]}, ("x.gguf@0.5",))
+    assert both.options == {"model": "a.gguf", "adapters": ["x.gguf@0.5", "y.gguf"]}
+    assert Configuration("a", Path("a.gguf"), {}).options == {"model": "a.gguf"}
+
+
 def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("mine\nmine too")
