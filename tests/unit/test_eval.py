@@ -283,6 +283,24 @@ def test_the_picture_names_who_is_compared() -> None:
     assert len(widths) > 4
 
 
+def test_the_picture_shows_quality_against_time_against_memory() -> None:
+    those = measured(small=([True] * 2 + [False] * 2, 100), large=([True] * 4, 400), bad=([False] * 4, 500))
+    those.memory_mib |= {"small": 400.0, "large": 1600.0, "bad": 1600.0}
+    picture = ET.fromstring(report.picture(those, "1"))
+    spots = {
+        element.get("class"): [float(element.get(name, 0)) for name in ("cx", "cy", "r")]
+        for element in picture.iter("{http://www.w3.org/2000/svg}circle")
+    }
+    small, large, bad = spots["s0"], spots["s1"], spots["s2"]
+    assert small[0] < large[0] < bad[0]
+    assert large[1] < small[1] < bad[1]  # up is less in a picture
+    assert (2 * small[2], large[2]) == (bad[2], bad[2])
+    stars = [float(element.get("x", 0)) for element in picture.iter() if element.get("class") == "star"]
+    assert sorted(stars) == [small[0], large[0]]
+    alone = ET.fromstring(report.picture(measured(one=([True], 1)), "1"))
+    assert not list(alone.iter("{http://www.w3.org/2000/svg}circle"))
+
+
 def test_a_journal_is_taken_up_where_it_ends(tmp_path: Path) -> None:
     those, path = measured(a=([True, False, True], 100)), tmp_path / "run.jsonl"
     a, b = (Configuration(name, Path(f"/m/{name}.gguf"), {"context.enabled": name == "a"}) for name in "ab")
