@@ -114,7 +114,7 @@ def picture(measured: Measured, seed: str) -> str:
             plots.Panel("Memory", "the most that the process took: less is better", "MiB", [plots.Row("", took)])
         )
     n = len({case.hole for cases in measured.cases.values() for case in cases})
-    subtitle = f"{n} holes; the lines on the bars are 95 % intervals" + (
+    subtitle = f"{n} holes; the lines are 95 % intervals" + (
         "; ★: nobody is better, faster and smaller" if stars else ""
     )
     one = "" if len(series) > 1 else f": {next(iter(series.values()), '')}"

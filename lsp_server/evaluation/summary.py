@@ -122,48 +122,51 @@ def compare(measured: Measured, seed: str) -> list[Comparison]:
 
 
 def recommend(measured: Measured, seed: str) -> str:
-    """One sentence: what to use, and what that rests on.
-
-    Of those that are not shown to get less right than the best, the fastest; of those that are not shown to be
-    slower than that, the smallest.
-    """
+    """One sentence: what to use, and what that rests on."""
     compared = compare(measured, seed)
     if not compared:
         return "Nothing can be recommended: no hole was filled by all."
-    best = max(compared, key=lambda it: (it.exact, -it.p50_ms))
+    use, best, even = _choose(measured, compared, seed)
     if len(compared) == 1:
-        end = (
-            "slow to type with; try a smaller" if best.p50_ms > SLOW_MS else "fast enough to type with; try a larger"
-        )
-        return f"`{best.configuration}` {_told(best)}: {end} model beside it (`--models`)."
-    even = [it for it in compared if it is best or not _beside(measured, best, it, seed).is_better]
-    fastest = min(even, key=lambda it: it.p50_ms)
-    fast = [it for it in even if it is fastest or not _beside(measured, it, fastest, seed).is_slower]
-    use = min(fast, key=lambda it: (it.memory_mib or math.inf, it.p50_ms))
+        end = "slow to type with; try a smaller" if use.p50_ms > SLOW_MS else "fast enough to type with; try a larger"
+        return f"`{use.configuration}` {_told(use)}: {end} model beside it (`--models`)."
     why = []
     if use is not best:
         pair = _beside(measured, best, use, seed)
-        cost = f"has {_times(pair)} the wait" if best not in fast else f"takes {_mib(best)} of memory"
+        cost = f"has {_times(pair)} the wait" if pair.is_slower else f"takes {_mib(best)}"
         why.append(f"{pair.n} holes do not show that `{best.configuration}` is better, {_gain(pair)}, and it {cost}")
     if others := [f"`{it.configuration}`" for it in even if it not in (use, best)]:
         are = "are" if len(others) > 1 else "is"
         why.append(f"{' and '.join(others)} {are} as good as far as {use.n} holes show, but slower or larger")
-    quicker = [it for it in compared if it not in even and it.p50_ms < use.p50_ms]
-    if quicker:
-        other = min(quicker, key=lambda it: it.p50_ms)
+    if quicker := [it for it in compared if it not in even and it.p50_ms < use.p50_ms]:
+        other = _choose(measured, quicker, seed)[0]
         pair = _beside(measured, use, other, seed)
-        end = ", which is the one to use if that is too slow" if use.p50_ms > SLOW_MS else ""
-        why.append(f"that is {_gain(pair)}, above `{other.configuration}` for {_times(pair)} the wait{end}")
+        end = f"; take `{other.configuration}` if that is too slow" if use.p50_ms > SLOW_MS else ""
+        why.append(f"that is {_gain(pair)} above `{other.configuration}`, for {_times(pair)} the wait{end}")
     if not why:
         why.append("no other is better or faster")
     return f"Use `{use.configuration}` for completion on this machine: it {_told(use)}; {'; '.join(why)}."
 
 
+def _choose(
+    measured: Measured, compared: Sequence[Comparison], seed: str
+) -> tuple[Comparison, Comparison, list[Comparison]]:
+    """What to use, the one that got most right, and those that are not shown to get less right than it.
+
+    Of the last, the fastest; of those that are not shown to be slower than that, the smallest.
+    """
+    best = max(compared, key=lambda it: (it.exact, -it.p50_ms))
+    even = [it for it in compared if it is best or not _beside(measured, best, it, seed).is_better]
+    fastest = min(even, key=lambda it: it.p50_ms)
+    fast = [it for it in even if it is fastest or not _beside(measured, it, fastest, seed).is_slower]
+    return min(fast, key=lambda it: (it.memory_mib or math.inf, it.p50_ms)), best, even
+
+
 def _told(it: Comparison) -> str:
     low, high = wilson(round(it.exact * it.n), it.n) or (0.0, 1.0)
-    took = "" if it.memory_mib is None else f" with {_mib(it)}"
+    took = "" if it.memory_mib is None else f", with {_mib(it)}"
     share = f"{100 * it.exact:.0f} % of the first lines right ({100 * low:.0f} to {100 * high:.0f})"
-    return f"gets {share}, in {_seconds(it.p50_ms)} at the median{took}"
+    return f"gets {share}, in {_seconds(it.p50_ms)} at the median of first questions in a file{took}"
 
 
 def _beside(measured: Measured, it: Comparison, other: Comparison, seed: str) -> Comparison:

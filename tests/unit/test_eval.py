@@ -215,7 +215,7 @@ def test_who_takes_less_memory_is_on_the_front_and_not_recommended_for_it() -> N
 def test_recommendation() -> None:
     better = recommend(measured(small=([False] * 40, 400), large=([True] * 40, 900)), "1")
     assert better.startswith("Use `large` for completion on this machine: it gets 100 % of the first lines right (91")
-    assert "+100 points of first lines (+100 to +100), above `small` for 2.2 times the wait" in better
+    assert "+100 points of first lines (+100 to +100) above `small`, for 2.2 times the wait" in better
     best = recommend(measured(small=([True] * 8, 400), large=([False] * 8, 900)), "1")
     assert best.startswith("Use `small`")
     assert "no other is better or faster" in best
