@@ -4,6 +4,7 @@ The wheel may be in another Python, which KRUK_PEER names: it carries another bu
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -17,6 +18,9 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from lsp_server.model.base import COMPLETION
+from lsp_server.model.remote import connect
+from lsp_server.settings import read
 from tests.conftest import ROOT
 from tests.e2e.conftest import URI, texts
 from tests.e2e.test_chat import said, streamed
@@ -118,6 +122,23 @@ async def test_a_cancelled_chat_leaves_the_server_free(start, peer):
     with pytest.raises(JsonRpcException):
         await asked
     await until_idle(peer)
+
+
+async def test_a_prompt_that_was_evaluated_ahead_is_not_evaluated_again(peer):
+    text = "".join(f"value_{i} = {i}\n" for i in range(80))
+
+    def ask():
+        settings = read({"remote": {"url": peer.url, "family": "qwen2.5-coder", "patience": 120}}).settings
+        with contextlib.closing(connect(settings.remote, 4096)) as model:
+            ids = [model.token_id("<|fim_prefix|>"), *model.tokenize(text), model.token_id("<|fim_suffix|>")]
+            model.evaluate(COMPLETION, [*ids, model.token_id("<|fim_middle|>")])
+            speech = model.speak([*ids, model.token_id("<|fim_middle|>")], 4)
+            while speech.next():
+                pass
+            return speech.evaluation
+
+    evaluation = await asyncio.to_thread(ask)
+    assert evaluation.n_reused > 400 and evaluation.n_evaluated <= 4
 
 
 async def until_idle(peer):
