@@ -61,7 +61,13 @@ def list_models(
             for model in unknown
         ]
         adapted = [
-            {"id": row.id, "title": row.title, "file": row.model, "installed": is_here, "default": chosen == row.id}
+            {
+                "id": row.id,
+                "title": row.title or row.id,
+                "model": row.model,
+                "installed": is_here,
+                "default": chosen == row.id,
+            }
             for row, is_here in _adapted()
         ]
         out.print_json(json.dumps(known + others + adapted))

@@ -14,6 +14,8 @@ from lsp_server.errors import KrukError
 from lsp_server.evaluation.holes import Hole, digest
 from lsp_server.evaluation.run import Case, Configuration, Measured
 
+_BEGIN = b'{"run":'
+
 
 class _Line(msgspec.Struct):
     """One answer. `run` is the same for the same holes, asked alike by the same version."""
@@ -66,11 +68,12 @@ class Journal:
         """Read all lines, and cut off a last one that was not written to its end."""
         whole = 0
         for text in self._file:
-            if not text.endswith(b"\n"):
+            if not text.endswith(b"\n") and _BEGIN.startswith(text[: len(_BEGIN)]):
                 break
             try:
                 self._lines.append(msgspec.json.decode(text, type=_Line))
             except msgspec.DecodeError as error:
+                self.close()
                 raise KrukError(f"`{self._path}` is no journal of `kruk eval`", "Choose another file") from error
             whole += len(text)
         self._file.seek(whole)

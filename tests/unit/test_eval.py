@@ -330,9 +330,10 @@ def test_a_models_own_adapters_and_those_of_a_setting_are_both_used() -> None:
 
 def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
-    path.write_text("mine\nmine too")
-    with pytest.raises(KrukError, match="no journal"):
-        Journal(path, [], 0)
-    assert path.read_text() == "mine\nmine too"
+    for text in ("mine\nmine too", "mine", '{"mine": 1}', '{"run": 1}\n'):
+        path.write_text(text)
+        with pytest.raises(KrukError, match="no journal"):
+            Journal(path, [], 0)
+        assert path.read_text() == text
     with pytest.raises(KrukError, match="cannot be used"):
         Journal(tmp_path, [], 0)
