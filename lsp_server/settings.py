@@ -212,8 +212,7 @@ def read(*sent: object) -> Reading:
         if not isinstance(part, Mapping):
             problems.append(f"The settings must be an object, not {_kind(part)}; the defaults are used.")
             continue
-        section = part.get(SECTION)
-        for name, value in _flat(section if isinstance(section, Mapping) else part):
+        for name, value in flat(part):
             option = _BY_NAME.get(name)
             if option is None:
                 problems.append(f"Unknown setting `{SECTION}.{name}`. {nearest(name, _BY_NAME)}".rstrip())
@@ -223,6 +222,12 @@ def read(*sent: object) -> Reading:
             elif value is not None:
                 values[name] = tuple(value) if isinstance(value, list) else value
     return Reading(_settings(values), tuple(dict.fromkeys(problems)))
+
+
+def flat(sent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield (dotted name, value) for each setting in what was sent, with or without the section around it."""
+    section = sent.get(SECTION)
+    yield from _flat(section if isinstance(section, Mapping) else sent)
 
 
 def _flat(tree: object, above: str = "") -> Iterator[tuple[str, Any]]:

@@ -137,7 +137,8 @@ class ModelServer:
 
     def _lines(self, path: str, body: dict[str, Any], wants: bool) -> Iterator[str] | None:
         """Answer a question with lines; None where it is not one for this kind."""
-        limit = body.get("n_predict") or body.get("max_tokens") or body.get("options", {}).get("num_predict")
+        limits = (body.get("n_predict"), body.get("max_tokens"), body.get("options", {}).get("num_predict"))
+        limit = next(limit for limit in limits if limit is not None)
         if (path, self.kind) in (("/v1/chat/completions", "llama.cpp"), ("/v1/chat/completions", "openai")):
             return _openai(self._talk(body), limit, wants and self.probability, "delta")
         if (path, self.kind) == ("/api/chat", "ollama"):
@@ -196,6 +197,8 @@ def _rows(piece: str, probability: float) -> list[dict[str, Any]]:
 
 def _llama(text: str, limit: int, probability: float | bool | None) -> Iterator[str]:
     pieces, is_cut = _pieces(text, limit)
+    if not limit:  # all that it does is evaluate
+        yield ": a comment keeps the connection alive\n\n"
     for piece in pieces:
         said: dict[str, Any] = {"content": piece, "stop": False, "timings": {"cache_n": 7, "prompt_n": 3}}
         if probability:

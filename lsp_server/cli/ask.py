@@ -14,13 +14,13 @@ from typing import Annotated
 
 import typer
 
-from lsp_server import settings as settings_module
 from lsp_server.chat import mentions
 from lsp_server.chat.answer import Answer, answer, note_of
 from lsp_server.chat.conversation import Conversation, Prompted, Turn
 from lsp_server.chat.excerpt import Excerpt
 from lsp_server.chat.markdown import Fences, printable
 from lsp_server.chat.mentions import Folder, Resolved, Sources
+from lsp_server.cli import options
 from lsp_server.cli.console import err, fail, out
 from lsp_server.completion.refusal import excluded
 from lsp_server.context.index import Index
@@ -48,14 +48,18 @@ def ask(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE[:A-B]]...", help="Shown to the model; - is stdin.")
     ] = None,
-    model: Annotated[str, typer.Option("--model", metavar="ID|PATH")] = "",
+    model: options.Model = "",
+    server: options.Server = "",
+    allow_non_local: options.AllowNonLocal = False,
+    others: options.OtherSettings = "",
     language: Annotated[str, typer.Option("--language", metavar="CODE", help="Of the answer, such as pl.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The answer and what it was made of.")] = False,
 ) -> None:
     """Ask about code. Ends with 1 when there is no answer, with 130 after Ctrl-C."""
-    settings = settings_module.read({"model": model, "answerLanguage": language}).settings
     worker = Worker(lambda _: None)
     try:
+        values = options.values_of(model, server, allow_non_local, others)
+        settings = options.settings_of(values | ({"answerLanguage": language} if language else {}))
         if [question, *(files or ())].count("-") > 1:
             raise KrukError("stdin can be read once only", "Write `-` for the question or for one file")
         excerpts = [_excerpt(file, settings) for file in files or ()]

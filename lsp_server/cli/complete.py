@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from lsp_server import settings as settings_module
+from lsp_server.cli import options
 from lsp_server.cli.console import fail, out
 from lsp_server.completion.job import Flight
 from lsp_server.completion.memory import Memory
@@ -28,13 +28,16 @@ _PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+):(?P<column>\d+)")
 
 def complete(
     place: Annotated[str, typer.Argument(metavar="FILE:LINE:COL", help="Lines and columns count from 1.")],
-    model: Annotated[str, typer.Option("--model", metavar="ID|PATH")] = "",
+    model: options.Model = "",
+    server: options.Server = "",
+    allow_non_local: options.AllowNonLocal = False,
+    others: options.OtherSettings = "",
     as_json: Annotated[bool, typer.Option("--json", help="The whole trace, for a script.")] = False,
 ) -> None:
     """Print the suggestion for one place in a file. Ends with 1 when there is none."""
     try:
         document, offset, path = _open(place)
-        settings = settings_module.read({"model": model}).settings
+        settings = options.settings_of(options.values_of(model, server, allow_non_local, others))
         worker = Worker(lambda _: None)
         worker.load(loader_for(settings))
         request = CompletionRequest(document, offset, str(path.resolve()), "invoked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -24,11 +25,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from lsp_server import __version__, paths
+from lsp_server.cli import options
 from lsp_server.cli.client import Client
-from lsp_server.cli.console import err, out
+from lsp_server.cli.console import err, fail, out
 from lsp_server.errors import KrukError
 from lsp_server.model import memory, registry
 from lsp_server.model.catalogue import DEFAULT_MODEL
+from lsp_server.settings import Settings
 
 EDITORS = {
     "Neovim": ("nvim", "--version"),
@@ -56,15 +59,25 @@ class Finding:
 
 
 def doctor(
-    model: Annotated[str, typer.Option("--model", metavar="ID|PATH")] = "",
+    model: options.Model = "",
+    server: options.Server = "",
+    allow_non_local: options.AllowNonLocal = False,
+    others: options.OtherSettings = "",
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
 ) -> None:
     """Look at Python, llama.cpp, memory, models and editors, and try one completion. Ends with 1 when it fails."""
+    try:
+        values = options.values_of(model, server, allow_non_local, others)
+        settings = options.settings_of(values)
+    except KrukError as error:
+        fail(error)
+    if not settings.remote.url:
+        values["model"] = settings.model or registry.default_choice() or DEFAULT_MODEL
     findings = []
     table = Table.grid(padding=(0, 2))
     marks = {"good": "[green]✓[/]", "note": "[yellow]·[/]", "bad": "[red]✗[/]"}
     with err.status("Looking …") as status:
-        for finding in _look(model or registry.default_choice() or DEFAULT_MODEL):
+        for finding in _look(values, settings):
             findings.append(finding)
             status.update(f"Looking … {finding.topic}")
             table.add_row(marks[finding.level], finding.topic, escape(finding.text))
@@ -78,16 +91,20 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _look(model: str) -> Iterator[Finding]:
+def _look(values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
     yield _python()
     yield _llama()
     yield _processor()
     yield _memory()
     yield _folder()
-    yield from _models(model)
+    has_model = True
+    for finding in _server(settings) if settings.remote.url else _models(values["model"]):
+        yield finding
+        has_model = not (finding.topic == "Server" and finding.level == "bad")
     yield from _editors()
     yield _cache()
-    yield from _self_test(model)
+    if has_model:
+        yield from _self_test(values)
 
 
 def _python() -> Finding:
@@ -164,6 +181,23 @@ def _models(chosen: str) -> Iterator[Finding]:
     yield Finding("Model", "good", text + ("" if located.fim else "; it cannot fill in the middle"))
 
 
+def _server(settings: Settings) -> Iterator[Finding]:
+    """Ask the server what it is."""
+    from lsp_server.model.remote import connect  # not at the top: importing it loads an HTTP client
+
+    try:
+        with contextlib.closing(connect(settings.remote, settings.context_size)) as model:
+            info, how = model.info, "asked to fill in the middle in its family's format"
+            if not model.can_ask_again:
+                how = "asked to fill in the middle in the server's own way: `kruk.remote.family` is not known"
+            elif info.fim is None:
+                how = "its family cannot fill in the middle"
+            text = f"{model.kind.name} at {model.http.address.url} runs {info.name}, {info.n_ctx} tokens used; {how}"
+            yield Finding("Server", "good" if info.fim else "note", text)
+    except KrukError as error:
+        yield Finding("Server", "bad", error.what, error.hint)
+
+
 def _model(model: registry.InstalledModel) -> Finding:
     """Check one file: by its hash when the catalogue has one, else by its header."""
     name = f"{model.name} ({memory.gib(model.size_bytes)})"
@@ -212,18 +246,18 @@ def _is_old_neovim(version: str) -> bool:
     return numbers[0] == "0" and len(numbers) > 1 and numbers[1].isdigit() and int(numbers[1]) < 12
 
 
-def _self_test(model: str) -> Iterator[Finding]:
+def _self_test(values: dict[str, Any]) -> Iterator[Finding]:
     """Start the server as an editor would, complete one line, and measure."""
     try:
         with tempfile.TemporaryDirectory(prefix="kruk-doctor-") as folder:
-            yield from _try_one(Path(folder).resolve(), model)
+            yield from _try_one(Path(folder).resolve(), values)
     except (KrukError, OSError, queue.Empty) as error:
         advice = error.hint if isinstance(error, KrukError) else ""
         yield Finding("Self-test", "bad", getattr(error, "what", "") or f"it failed: {error!r}", advice)
 
 
-def _try_one(root: Path, model: str) -> Iterator[Finding]:
-    client = Client(root, {"model": model})
+def _try_one(root: Path, values: dict[str, Any]) -> Iterator[Finding]:
+    client = Client(root, values)
     try:
         states: queue.Queue[dict[str, Any]] = queue.Queue()
         answered_ms = client.initialize({"kruk/didChangeStatus": states.put})

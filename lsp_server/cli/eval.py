@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import JustifyMethod
@@ -16,20 +16,22 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lsp_server import settings as settings_module
 from lsp_server.cli.console import err, fail, out
+from lsp_server.cli.options import json_settings
 from lsp_server.errors import KrukError, nearest
 from lsp_server.evaluation import report
 from lsp_server.evaluation.holes import KINDS, cut_holes, n_per_kind
+from lsp_server.evaluation.journal import Journal
 from lsp_server.evaluation.project import Project, language_names
-from lsp_server.evaluation.run import Configuration, Measured, run
+from lsp_server.evaluation.run import Case, Configuration, Measured, run
 from lsp_server.evaluation.summary import recommend
 from lsp_server.model import registry
 from lsp_server.model.catalogue import DEFAULT_MODEL
 
 MOST_UNBROKEN = 12  # characters of a word in a table
 STOPPED = 130  # the exit code after Ctrl-C, as a shell has it
-FIRST_HOLES = 5  # after which it is said how long all will take
+FIRST_HOLES = 5  # after which it is said how long the rest will take
+Tell: TypeAlias = "Callable[[Configuration, Case | None], None]"
 
 
 def evaluate(
@@ -49,6 +51,10 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write everything.")] = None,
     report_file: Annotated[Path | None, typer.Option("--report", metavar="FILE.md", help="Write a report.")] = None,
     plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE.svg", help="Draw the figures.")] = None,
+    journal_file: Annotated[
+        Path | None,
+        typer.Option("--journal", metavar="FILE", help="Keep each answer at once, and go on where a run stopped."),
+    ] = None,
     with_code: Annotated[
         bool, typer.Option("--with-code", help="Put the holes and suggestions into --json and --report.")
     ] = False,
@@ -63,7 +69,10 @@ def evaluate(
             wanted = _languages(languages)
             project = Project(folder, own / "copy" / (folder.resolve().name or "project"))
             measured.holes += _cut(project, wanted, n, seed)
-            with _progress(measured, len(configurations)) as tell:
+            with (
+                _journal(journal_file, configurations, measured, rest) as keep,
+                _progress(measured, len(configurations), keep) as tell,
+            ):
                 run(configurations, project, own / "homes", measured, rest, tell)
         except KeyboardInterrupt:
             err.print("Stopped; this is what was measured so far")
@@ -94,7 +103,9 @@ def _own_folder() -> Iterator[Path]:
 def _configurations(models: str, settings: Sequence[str], no_context: bool) -> list[Configuration]:
     """Every model under all settings. Raises KrukError for a model or a setting that cannot be used."""
     names = [name.strip() for name in models.split(",") if name.strip()]
-    variants: list[tuple[str, dict[str, Any]]] = [(f", {text}", _settings(text)) for text in settings] or [("", {})]
+    variants: list[tuple[str, dict[str, Any]]] = [(f", {text}", json_settings(text)) for text in settings] or [
+        ("", {})
+    ]
     if no_context:
         variants += [(f"{title}, no context", {**values, "context.enabled": False}) for title, values in variants]
     found = {}
@@ -104,19 +115,10 @@ def _configurations(models: str, settings: Sequence[str], no_context: bool) -> l
             hint = "Choose one of `kruk models list`, or a GGUF file of a model that can"
             raise KrukError(f"`{model.name}` cannot fill in the middle, so there is nothing to measure", hint)
         for title, values in variants:
-            found[model.name + title] = Configuration(model.name + title, model.path, values)
+            found[model.name + title] = Configuration(
+                model.name + title, model.path, values, tuple(map(str, model.adapters))
+            )
     return list(found.values())
-
-
-def _settings(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        hint = """Write them as in `--settings '{"completion.maxTokens": 48}'`"""
-        raise KrukError(f"`{text}` is not JSON: {error}", hint) from error
-    if problems := settings_module.read(values).problems:
-        raise KrukError(problems[0].rstrip("."), "Settings are listed in the README")
-    return dict(values)
 
 
 def _languages(text: str) -> set[str]:
@@ -147,8 +149,27 @@ def _cut(project: Project, wanted: set[str], n: int, seed: str) -> Any:
 
 
 @contextlib.contextmanager
-def _progress(measured: Measured, n_configurations: int) -> Iterator[Callable[[str, int], None]]:
-    """Show how far it is, and say once how long all of it will take."""
+def _journal(
+    file: Path | None, configurations: Sequence[Configuration], measured: Measured, rest_s: float
+) -> Iterator[Tell]:
+    """Take up what is in the journal, if there is to be one, and keep each new case there."""
+    if file is None:
+        yield lambda _configuration, _case: None
+        return
+    with contextlib.closing(Journal(file, measured.holes, rest_s)) as journal:
+        if n := journal.take_up(configurations, measured):
+            err.print(f"{n} answers are in the journal already")
+
+        def keep(configuration: Configuration, case: Case | None) -> None:
+            if case:
+                journal.add(configuration, case, measured.memory_mib[configuration.name])
+
+        yield keep
+
+
+@contextlib.contextmanager
+def _progress(measured: Measured, n_configurations: int, keep: Tell) -> Iterator[Tell]:
+    """Show how far it is, and say once how long the rest of it will take."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -157,23 +178,22 @@ def _progress(measured: Measured, n_configurations: int) -> Iterator[Callable[[s
         TimeRemainingColumn(),
     )
     total = len(measured.holes) * n_configurations
-    before: dict[str, int] = {}
-    began = time.monotonic()
+    n_new, began = 0, 0.0
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("Starting", total=total)
 
-        def tell(name: str, n_done: int) -> None:
-            nonlocal began
-            if not before:
-                began = time.monotonic()
-            before[name] = n_done
-            n_all = sum(before.values())
-            state = escape(name) if n_done else f"{escape(name)}: starting"
+        def tell(configuration: Configuration, case: Case | None) -> None:
+            nonlocal n_new, began
+            keep(configuration, case)
+            began = began or time.monotonic()
+            n_new += case is not None
+            n_all = sum(map(len, measured.cases.values()))
+            state = escape(configuration.name) + ("" if case else ": starting")
             progress.update(task, description=state, completed=n_all)
-            if n_all == FIRST_HOLES < total:
-                minutes = (time.monotonic() - began) / FIRST_HOLES * total / 60
+            if case and n_new == FIRST_HOLES and n_all < total:
+                minutes = (time.monotonic() - began) / FIRST_HOLES * (total - n_all) / 60
                 progress.console.print(
-                    f"This will take about {max(1, round(minutes))} min. Ctrl-C shows what there is"
+                    f"The rest will take about {max(1, round(minutes))} min. Ctrl-C shows what there is"
                 )
 
         yield tell

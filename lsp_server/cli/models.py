@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,7 +27,7 @@ from lsp_server.cli import convert, fit, quantize, scan
 from lsp_server.cli.console import err, fail, out
 from lsp_server.errors import KrukError
 from lsp_server.model import partial, registry, stores
-from lsp_server.model.catalogue import DEFAULT_MODEL, ModelFile, ModelSpec, load_catalogue, schema
+from lsp_server.model.catalogue import DEFAULT_MODEL, AdaptedModel, ModelFile, ModelSpec, load_catalogue, schema
 from lsp_server.model.partial import Report, size_text
 
 _N_CTX = 8192  # for which the memory is shown
@@ -59,7 +60,17 @@ def list_models(
             {"id": model.name, "file": str(model.path), "size_bytes": model.size_bytes, "installed": True}
             for model in unknown
         ]
-        out.print_json(json.dumps(known + others))
+        adapted = [
+            {
+                "id": row.id,
+                "title": row.title or row.id,
+                "model": row.model,
+                "installed": is_here,
+                "default": chosen == row.id,
+            }
+            for row, is_here in _adapted()
+        ]
+        out.print_json(json.dumps(known + others + adapted))
         return
     if not out.is_terminal:
         out.width = _WIDE
@@ -72,6 +83,9 @@ def list_models(
         table.add_row(*_cells(spec, here, chosen, out.width))
     for model in unknown:
         table.add_row("[green]●[/]", escape(model.name), "", _gigabytes(model.size_bytes))
+    for row, is_here in _adapted():
+        mark = "" if not is_here else "[bold green]★[/]" if chosen == row.id else "[green]●[/]"
+        table.add_row(mark, row.id, escape(row.title or f"{row.model} with adapters"))
     out.print(table)
     out.print(
         f"\n[green]●[/] is here, in {escape(str(paths.models_dir()))}   [bold green]★[/] is the default   "
@@ -197,6 +211,15 @@ def _cells(spec: ModelSpec, here: set[str], chosen: str, width: int) -> list[str
         "yes" if fim else "no",
         _licence(spec, spec.licence.id if width >= _WIDE or spec.licence.commercial else ""),
     ]
+
+
+def _adapted() -> Iterator[tuple[AdaptedModel, bool]]:
+    """The user's models with adapters, and whether all of each is here."""
+    for row in load_catalogue().adapted:
+        try:
+            yield row, bool(registry.locate(row.id))
+        except KrukError:
+            yield row, False
 
 
 def _gigabytes(n_bytes: int) -> str:

@@ -37,6 +37,8 @@ def quantize(
     """Make a smaller file of a model, with llama.cpp's own quantisation."""
     with all_or_nothing():
         located = registry.locate(model)
+        if located.adapters:
+            raise KrukError(f"`{located.name}` has adapters, which the result would lack", "Name its model instead")
         what = plan(located, quantisation, target or default_target(located, quantisation))
         ratio = what.size_bytes / located.size_bytes
         err.print(

@@ -15,7 +15,7 @@ from lsp_server.completion.stop import stop_rule
 from lsp_server.completion.trace import Trace
 from lsp_server.completion.trigger import Shape
 from lsp_server.completion.view import View
-from lsp_server.model.base import BRANCH, COMPLETION, NEAR, SPARE, Evaluation, Model, ModelInfo
+from lsp_server.model.base import BRANCH, COMPLETION, NEAR, SPARE, Evaluation, Model, ModelInfo, Speaker
 from lsp_server.model.generate import Generation, Prompt, generate
 from lsp_server.model.states import States
 from lsp_server.model.worker import Steps, persist
@@ -175,6 +175,9 @@ def warm_both(task: Task, states: States) -> Callable[[Model], Steps[None]]:
 
     def start(model: Model) -> Steps[None]:
         full, near = full_prompt(model, task).token_ids, near_prompt(model, task).token_ids
+        if isinstance(model, Speaker):  # which has one place for both
+            yield from persist(lambda: model.evaluate(COMPLETION, full))
+            return
         states.prepare(model, COMPLETION, full)
         n_missing = model.n_missing(COMPLETION, full)
         if not _is_worth_waiting(n_missing, len(near)):

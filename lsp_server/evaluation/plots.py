@@ -1,7 +1,8 @@
-"""Bars with intervals as an SVG that is readable on light and on dark pages. Knows nothing of what was measured."""
+"""Bars and spots as an SVG that is readable on light and on dark pages. Knows nothing of what was measured."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
@@ -13,6 +14,9 @@ WIDTH, MARGIN = 760, 24
 LABEL_END, BAR_START, BAR_END = 236, 248, 580  # x; the figures stand behind the bars, up to the column of notes
 BAR, BAR_GAP, ROW_GAP, PANEL_GAP = 12, 3, 11, 16
 LEGEND_CHAR = 7.2  # mean width of a letter
+FIELD_START, FIELD_END, FIELD_HEIGHT = 64, WIDTH - MARGIN, 200
+MOST_RADIUS = 12
+MOST_TICKS = 6
 
 _COLOURS = (  # on light pages, on dark ones
     ("#4f5bd5", "#7f8cff"),
@@ -33,6 +37,8 @@ svg { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue",
 .ratio { font-weight: 600; font-variant-numeric: tabular-nums }
 .range { stroke: #1f2328; stroke-width: 1.5; stroke-opacity: 0.75 }
 .one { stroke: #59636e; stroke-dasharray: 3 3 }
+.grid { stroke: #d1d9e0 }
+.star { font-size: 15px; text-anchor: middle }
 %s
 @media (prefers-color-scheme: dark) {
   svg { fill: #f0f6fc }
@@ -40,6 +46,7 @@ svg { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue",
   .note, .foot { fill: #9198a1 }
   .range { stroke: #f0f6fc }
   .one { stroke: #9198a1 }
+  .grid { stroke: #3d444d }
 %s
 }
 """
@@ -84,7 +91,31 @@ class Panel:
     column: str = ""
 
 
-def draw(title: str, subtitle: str, series: Mapping[str, str], panels: Sequence[Panel], foot: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class Spot:
+    """A figure of one series to the right, a share with what it lies in upwards, and a third figure as its area."""
+
+    series: str
+    x: float
+    y: float
+    interval: tuple[float, float] | None
+    area: float
+    has_star: bool
+
+
+@dataclass(frozen=True)
+class Field:
+    """Spots between two axes that begin at 0. `unit` is that of `x`."""
+
+    title: str
+    note: str
+    unit: str
+    spots: Sequence[Spot]
+
+
+def draw(
+    title: str, subtitle: str, series: Mapping[str, str], panels: Sequence[Panel | Field], foot: Sequence[str]
+) -> str:
     """The whole picture. `series`: names by key, which may stand in a CSS class; one alone needs no legend."""
     picture = ElementTree.Element("svg", xmlns="http://www.w3.org/2000/svg", role="img")
     _add(picture, "title", text=title)
@@ -96,7 +127,9 @@ def draw(title: str, subtitle: str, series: Mapping[str, str], panels: Sequence[
     if len(series) > 1:
         y = _legend(picture, series, y - 4) + 34
     for panel in panels:
-        if panel.rows:
+        if isinstance(panel, Field):
+            y = _field(picture, panel, y)
+        elif panel.rows:
             y = _panel(picture, panel, y)
     for line in foot:
         _write(picture, MARGIN, y, line, "foot")
@@ -140,6 +173,43 @@ def _panel(picture: Element, panel: Panel, y: float) -> float:
         x = BAR_START + scale
         _add(picture, "line", "one", x1=x, x2=x, y1=top - 4, y2=y - ROW_GAP + 4)
     return y + PANEL_GAP + 10
+
+
+def _field(picture: Element, field: Field, y: float) -> float:
+    """Draw the axes with their grid and the spots from `y` down; returns where the next panel begins."""
+    _write(picture, MARGIN, y, field.title, "panel")
+    _write(picture, BAR_START, y, field.note, "note")
+    top, bottom = y + 20, y + 20 + FIELD_HEIGHT
+    x_ticks = _ticks(max(spot.x for spot in field.spots))
+    y_ticks = _ticks(max(Bar("", spot.y, spot.interval).end for spot in field.spots))
+    x_scale = (FIELD_END - FIELD_START) / x_ticks[-1]
+    y_scale = -FIELD_HEIGHT / y_ticks[-1]
+    for value in x_ticks:
+        x = FIELD_START + value * x_scale
+        _add(picture, "line", "grid", x1=x, x2=x, y1=top, y2=bottom)
+        anchor = "end" if value == x_ticks[-1] else "middle"
+        _write(picture, x, bottom + 16, figure(value, field.unit), "note", anchor)
+    for value in y_ticks:
+        at = bottom + value * y_scale
+        _add(picture, "line", "grid", x1=FIELD_START, x2=FIELD_END, y1=at, y2=at)
+        _write(picture, FIELD_START - 8, at + 4, f"{100 * value:.0f} %", "note", "end")
+    largest = max(spot.area for spot in field.spots) or 1.0
+    for spot in sorted(field.spots, key=lambda spot: -spot.area):
+        x, at = FIELD_START + spot.x * x_scale, bottom + spot.y * y_scale
+        if spot.interval:
+            low, high = (bottom + value * y_scale for value in spot.interval)
+            _add(picture, "line", "range", x1=x, x2=x, y1=low, y2=high)
+        _add(picture, "circle", spot.series, cx=x, cy=at, r=MOST_RADIUS * (spot.area / largest) ** 0.5)
+        if spot.has_star:
+            _add(picture, "text", "star", "★", x=x, y=at + 5)
+    return bottom + 36 + PANEL_GAP
+
+
+def _ticks(largest: float) -> list[float]:
+    """Round values from 0 to beyond the largest."""
+    steps = (factor * 10.0**power for power in range(-3, 9) for factor in (1, 2, 5))
+    step = next((step for step in steps if step * (MOST_TICKS - 1) >= largest), largest)
+    return [round(n * step, 6) for n in range(math.ceil(largest / step) + 1)] if largest else [0.0, 1.0]
 
 
 def _row(picture: Element, row: Row, unit: str, y: float, scale: float) -> None:

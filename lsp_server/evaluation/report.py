@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lsp_server.evaluation import plots
-from lsp_server.evaluation.figures import UNKNOWN, machine, machine_lines
+from lsp_server.evaluation.figures import UNKNOWN, machine, machine_lines, wilson
 from lsp_server.evaluation.holes import KINDS
 from lsp_server.evaluation.run import Case, Configuration, Measured
 from lsp_server.evaluation.summary import ALL, Comparison, Figure, Row, compare, languages, recommend, rows
@@ -88,7 +88,8 @@ def as_dict(
 def picture(measured: Measured, seed: str) -> str:
     """First lines, likeness and waiting by kind, and memory, as an SVG; a star marks who is on the Pareto front."""
     keys = {name: f"s{n}" for n, name in enumerate(measured.cases)}
-    stars = {it.configuration for it in compare(measured, seed) if it.is_front and len(measured.cases) > 1}
+    compared = compare(measured, seed)
+    stars = {it.configuration for it in compared if it.is_front and len(compared) > 1}
     series = {key: name + (" ★" if name in stars else "") for name, key in keys.items()}
     found = [row for row in rows(measured, seed) if row.language == ALL]
 
@@ -100,7 +101,8 @@ def picture(measured: Measured, seed: str) -> str:
             lines += [plots.Row(shown, bars)] if bars else []
         return plots.Panel(title, note, unit, lines)
 
-    panels = [
+    panels: list[plots.Panel | plots.Field] = [_field(compared, keys)] if len(compared) > 1 else []
+    panels += [
         panel("First line exact", "of the holes, in percent: more is better", "%", "exact"),
         panel("Alike", "how much matches, in percent: more is better", "%", "similarity"),
         panel("Time, p50", "from the question to the answer: less is better", "ms", "p50_ms"),
@@ -112,11 +114,27 @@ def picture(measured: Measured, seed: str) -> str:
             plots.Panel("Memory", "the most that the process took: less is better", "MiB", [plots.Row("", took)])
         )
     n = len({case.hole for cases in measured.cases.values() for case in cases})
-    subtitle = f"{n} holes; the lines on the bars are 95 % intervals" + (
+    subtitle = f"{n} holes; the lines are 95 % intervals" + (
         "; ★: nobody is better, faster and smaller" if stars else ""
     )
     one = "" if len(series) > 1 else f": {next(iter(series.values()), '')}"
     return plots.draw(f"Suggestions on one's own code{one}", subtitle, series, panels, machine_lines(machine()))
+
+
+def _field(compared: Sequence[Comparison], keys: Mapping[str, str]) -> plots.Field:
+    spots = [
+        plots.Spot(
+            keys[it.configuration],
+            it.p50_ms,
+            it.exact,
+            wilson(round(it.exact * it.n), it.n),
+            it.memory_mib or 0.0,
+            it.is_front,
+        )
+        for it in compared
+    ]
+    note = "first lines exact by median time; the area is memory: upper left and small is best"
+    return plots.Field("Which one?", note, "ms", spots)
 
 
 def _by_kind(measured: Measured, seed: str) -> Sheet:

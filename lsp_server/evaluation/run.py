@@ -15,11 +15,18 @@ from lsp_server.evaluation.score import Score, score
 
 @dataclass(frozen=True)
 class Configuration:
-    """A model and settings under which it is asked. `name` is unique, and shown."""
+    """A model with its own adapters, and settings under which it is asked. `name` is unique, and shown."""
 
     name: str
     model: Path
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # with dotted names
+    adapters: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its server is given."""
+        adapters = [*self.adapters, *self.settings.get("adapters", [])]
+        return {**self.settings, "model": str(self.model)} | ({"adapters": adapters} if adapters else {})
 
 
 @dataclass(frozen=True)
@@ -52,25 +59,29 @@ def run(
     homes: Path,
     measured: Measured,
     rest_s: float,
-    tell: Callable[[str, int], None],
+    tell: Callable[[Configuration, Case | None], None],
 ) -> None:
-    """Fill `measured`, which is whole at any moment, so that a KeyboardInterrupt loses nothing.
+    """Ask for what `measured` lacks. It is whole at any moment, so that a KeyboardInterrupt loses nothing.
 
     Each server has a new home below `homes`: what an earlier one kept would help it. `rest_s`: how long the cursor
-    rests in a file before it is asked there. `tell` hears the configuration, and how many holes it has filled.
+    rests in a file before it is asked there. `tell` hears of each configuration that begins, and of each case.
     Raises KrukError when a server fails.
     """
     for n, configuration in enumerate(configurations):
         name = configuration.name
-        cases = measured.cases[name] = []
-        tell(name, 0)
-        options = {**configuration.settings, "model": str(configuration.model)}
-        with Editor(project.root, homes / str(n), options) as editor:
+        cases = measured.cases.setdefault(name, [])
+        there = {case.hole for case in cases}
+        if len(there) == len(measured.holes):
+            continue
+        tell(configuration, None)
+        with Editor(project.root, homes / str(n), configuration.options) as editor:
             _begin(editor, project, measured.holes[-1])
             for number, hole in enumerate(measured.holes):
+                if number in there:
+                    continue
                 cases.append(_ask(editor, project, hole, number, rest_s))
                 measured.memory_mib[name] = max(measured.memory_mib.get(name, 0), rss_mib(editor.process))
-                tell(name, len(cases))
+                tell(configuration, cases[-1])
 
 
 def _begin(editor: Editor, project: Project, hole: Hole) -> None:

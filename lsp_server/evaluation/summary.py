@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from lsp_server.evaluation.run import Case, Measured
 
 ALL = "all"
 SLOW_MS = 1500  # who types has long gone on by then
+MIN_DISPUTED = 6  # of fewer, chance alone gives all to one side in more than 1 of 20 cases
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Comparison:
         exact, p50_ms: On those holes.
         exact_more, ms_ratio: This one's exact first lines minus the first's, and its time ÷ the first's, in pairs;
             no interval for the first itself.
+        n_disputed: How many holes only one of the two got right.
         memory_mib: The most that its process took; None when it never answered.
         is_front: Whether no other is better, faster and smaller: as good in all three, and ahead in one.
     """
@@ -57,8 +60,19 @@ class Comparison:
     p50_ms: float
     exact_more: Figure
     ms_ratio: Figure
+    n_disputed: int
     memory_mib: float | None
     is_front: bool
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it is shown that it gets more right than the first."""
+        return self.n_disputed >= MIN_DISPUTED and (self.exact_more.interval or (0.0,))[0] > 0
+
+    @property
+    def is_slower(self) -> bool:
+        """Whether it is shown that it takes longer than the first."""
+        return (self.ms_ratio.interval or (1.0,))[0] > 1
 
 
 def rows(measured: Measured, seed: str) -> list[Row]:
@@ -99,6 +113,7 @@ def compare(measured: Measured, seed: str) -> list[Comparison]:
             -point[1],
             _paired(cases, first, lambda case: float(case.score.exact), seed),
             _ratio(cases, first, seed),
+            sum(one.score.exact != other.score.exact for one, other in zip(cases, first, strict=True)),
             measured.memory_mib.get(name),
             not any(_beats(other, point) for other in points),
         )
@@ -111,27 +126,66 @@ def recommend(measured: Measured, seed: str) -> str:
     compared = compare(measured, seed)
     if not compared:
         return "Nothing can be recommended: no hole was filled by all."
-    front = [it for it in compared if it.is_front]
-    best = max(front, key=lambda it: (it.exact, -it.p50_ms))
-    fast = min(front, key=lambda it: (it.p50_ms, -it.exact))
-    told = f"gets {100 * best.exact:.0f} % of the first lines right, in {_seconds(best.p50_ms)} at the median"
+    use, best, even = _choose(measured, compared, seed)
     if len(compared) == 1:
-        if best.p50_ms > SLOW_MS:
-            return f"`{best.configuration}` {told}: slow to type with; try a smaller model beside it (`--models`)."
-        return f"`{best.configuration}` {told}: fast enough to type with; try a larger model beside it (`--models`)."
-    if best is fast:
-        return f"Use `{best.configuration}`: it {told}, and no other is better or faster."
-    more = _between(measured, best.configuration, fast.configuration, seed)
-    low, high = more.interval or (0.0, 0.0)
-    gain = f"{_points(more.value or 0)} points of first lines ({_points(low)} to {_points(high)})"
-    wait = f"{best.p50_ms / fast.p50_ms:.1f} times the wait"
-    if low > 0:
-        end = f"; `{fast.configuration}` if that is too slow" if best.p50_ms > SLOW_MS else ""
-        return f"Use `{best.configuration}`: it {told}, {gain} above `{fast.configuration}` for {wait}{end}."
-    return (
-        f"Use `{fast.configuration}`: {best.n} holes do not show that `{best.configuration}` is better, "
-        f"{gain}, and it has {wait}."
-    )
+        end = "slow to type with; try a smaller" if use.p50_ms > SLOW_MS else "fast enough to type with; try a larger"
+        return f"`{use.configuration}` {_told(use)}: {end} model beside it (`--models`)."
+    why = []
+    if use is not best:
+        pair = _beside(measured, best, use, seed)
+        cost = f"has {_times(pair)} the wait" if pair.is_slower else f"takes {_mib(best)}"
+        why.append(f"{pair.n} holes do not show that `{best.configuration}` is better, {_gain(pair)}, and it {cost}")
+    if others := [f"`{it.configuration}`" for it in even if it not in (use, best)]:
+        are = "are" if len(others) > 1 else "is"
+        why.append(f"{' and '.join(others)} {are} as good as far as {use.n} holes show, but slower or larger")
+    if quicker := [it for it in compared if it not in even and it.p50_ms < use.p50_ms]:
+        other = _choose(measured, quicker, seed)[0]
+        pair = _beside(measured, use, other, seed)
+        end = f"; take `{other.configuration}` if that is too slow" if use.p50_ms > SLOW_MS else ""
+        why.append(f"that is {_gain(pair)} above `{other.configuration}`, for {_times(pair)} the wait{end}")
+    if not why:
+        why.append("no other is better or faster")
+    return f"Use `{use.configuration}` for completion on this machine: it {_told(use)}; {'; '.join(why)}."
+
+
+def _choose(
+    measured: Measured, compared: Sequence[Comparison], seed: str
+) -> tuple[Comparison, Comparison, list[Comparison]]:
+    """What to use, the one that got most right, and those that are not shown to get less right than it.
+
+    Of the last, the fastest; of those that are not shown to be slower than that, the smallest.
+    """
+    best = max(compared, key=lambda it: (it.exact, -it.p50_ms))
+    even = [it for it in compared if it is best or not _beside(measured, best, it, seed).is_better]
+    fastest = min(even, key=lambda it: it.p50_ms)
+    fast = [it for it in even if it is fastest or not _beside(measured, it, fastest, seed).is_slower]
+    return min(fast, key=lambda it: (it.memory_mib or math.inf, it.p50_ms)), best, even
+
+
+def _told(it: Comparison) -> str:
+    low, high = wilson(round(it.exact * it.n), it.n) or (0.0, 1.0)
+    took = "" if it.memory_mib is None else f", with {_mib(it)}"
+    share = f"{100 * it.exact:.0f} % of the first lines right ({100 * low:.0f} to {100 * high:.0f})"
+    return f"gets {share}, in {_seconds(it.p50_ms)} at the median of first questions in a file{took}"
+
+
+def _beside(measured: Measured, it: Comparison, other: Comparison, seed: str) -> Comparison:
+    """Compare one configuration with another in place of the first."""
+    names = (other.configuration, it.configuration)
+    return compare(Measured(measured.holes, {name: measured.cases[name] for name in names}), seed)[1]
+
+
+def _gain(pair: Comparison) -> str:
+    low, high = pair.exact_more.interval or (0.0, 0.0)
+    return f"{_points(pair.exact_more.value or 0)} points of first lines ({_points(low)} to {_points(high)})"
+
+
+def _times(pair: Comparison) -> str:
+    return f"{pair.ms_ratio.value or 0:.1f} times"
+
+
+def _mib(it: Comparison) -> str:
+    return figure(it.memory_mib, "MiB")
 
 
 def _is_of(measured: Measured, case: Case, kind: str, language: str) -> bool:
@@ -190,12 +244,6 @@ def _ratio(left: Sequence[Case], right: Sequence[Case], seed: str) -> Figure:
     """The median of the ratios of time in the same hole."""
     ratios = [one.ms / other.ms for one, other in zip(left, right, strict=True) if other.ms]
     return Figure(percentile(ratios, 0.5), None if left is right else bootstrap(ratios, seed, _p50))
-
-
-def _between(measured: Measured, name: str, other: str, seed: str) -> Figure:
-    """How many more first lines one has right than another."""
-    pair = Measured(measured.holes, {other: measured.cases[other], name: measured.cases[name]})
-    return compare(pair, seed)[1].exact_more
 
 
 def _beats(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -21,6 +21,10 @@ class Adapter:
     path: Path
     scale: float
 
+    def __str__(self) -> str:
+        """As it is written in a setting."""
+        return f"{self.path}@{self.scale!r}"
+
 
 def adapter_of(written: str) -> Adapter:
     """Read `PATH` or `PATH@SCALE`. Raises ModelNotFound when there is no such file."""

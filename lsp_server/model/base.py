@@ -235,7 +235,7 @@ class Speaker(_Model):
         raise NotImplementedError
 
     def evaluate(self, sequence: int, token_ids: Sequence[int], n_logits: int = 1) -> Evaluation:
-        """Evaluate nothing ahead of time."""
+        """Have a prompt evaluated ahead of time, where that can be done."""
         return Evaluation(0, 0)
 
     def n_missing(self, sequence: int, token_ids: Sequence[int]) -> int:

@@ -181,11 +181,30 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.file_bytes(file) + n_ctx * self.kv_bytes_per_token + _OVERHEAD_BYTES
 
 
+class AdapterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A LoRA adapter, and how much of it is added: 1 is as it was trained."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1)]
+    """Of a GGUF file; one that is not absolute is looked for beside this models.json."""
+    scale: float = 1.0
+
+
+class AdaptedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model with LoRA adapters, under a name of its own."""
+
+    id: Id
+    model: Annotated[str, msgspec.Meta(min_length=1)]
+    """An id, ID:QUANTISATION, STORE:NAME or a path, as `kruk models use` takes it."""
+    adapters: Annotated[tuple[AdapterFile, ...], msgspec.Meta(min_length=1)]
+    title: str = ""
+
+
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of models.json, or what a user adds to it. Of two families that match a name, the first counts."""
 
     families: tuple[Family, ...] = ()
     models: tuple[ModelSpec, ...] = ()
+    adapted: tuple[AdaptedModel, ...] = ()
     schema_: str = msgspec.field(name="$schema", default="./models.schema.json")
 
     def family(self, family_id: str) -> Family:
@@ -196,6 +215,15 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The model of that id or alias, in any case."""
         wanted = model_id.lower()
         return next((model for model in self.models if wanted in (model.id, *model.aliases)), None)
+
+    @property
+    def ids(self) -> list[str]:
+        """Every id by which a model may be asked for."""
+        return [model.id for model in self.models] + [row.id for row in self.adapted]
+
+    def adapted_model(self, model_id: str) -> AdaptedModel | None:
+        """The model with adapters of that id, in any case."""
+        return next((row for row in self.adapted if row.id == model_id.strip().lower()), None)
 
     def family_of(self, architecture: str, *names: str) -> Family | None:
         """The family of a file with this general.architecture that goes by one of `names`."""
@@ -275,6 +303,7 @@ def parse(text: bytes, path: Path = Path("models.json"), under: Catalogue = NOTH
     catalogue = Catalogue(
         (*own.families, *(row for row in under.families if row.id not in {family.id for family in own.families})),
         (*(row for row in under.models if row.id not in {model.id for model in own.models}), *own.models),
+        own.adapted,  # none ship with Kruk
     )
     for where, problem in _problems(own, catalogue):
         raise _mistake(path, text, where, problem)
@@ -338,6 +367,12 @@ def _problems(own: Catalogue, catalogue: Catalogue) -> Iterator[tuple[str, str]]
     for i, family in enumerate(own.families):
         if families.count(family.id) > 1:
             yield f"$.families[{i}]", f"the family `{family.id}` is there twice"
+    adapted = [row.id for row in own.adapted]
+    for i, row in enumerate(own.adapted):
+        if row.id in names or adapted.count(row.id) > 1:
+            yield f"$.adapted[{i}]", f"the model `{row.id}` is there twice"
+        if row.model.strip().lower() in adapted:
+            yield f"$.adapted[{i}].model", f"`{row.model}` has adapters itself; name its model, and all adapters"
     for i, model in enumerate(own.models):
         where = f"$.models[{i}]"
         if model.family not in families:

@@ -24,11 +24,11 @@ def loader_for(settings: Settings) -> Loader:
         located = registry.locate(settings.model or registry.default_choice() or DEFAULT_MODEL)
         n_ctx = min(settings.context_size, located.header.n_ctx_train or settings.context_size)
         memory.check(located, n_ctx)
-        used = tuple(map(adapter_of, settings.adapters))
-        for adapter in used:
+        chosen = tuple(map(adapter_of, settings.adapters))
+        for adapter in chosen:
             check_adapter(adapter, located.header)
         from lsp_server.model import llama  # not at the top: importing it loads llama.cpp
 
-        return llama.load(located, n_ctx, settings.threads, tell, keep_on, used)
+        return llama.load(located, n_ctx, settings.threads, tell, keep_on, (*located.adapters, *chosen))
 
     return load

@@ -5,6 +5,7 @@ It knows the models folder and reads file headers; it neither downloads nor load
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -18,7 +19,16 @@ import msgspec
 from lsp_server import errors, paths
 from lsp_server.errors import KrukError, ModelFileError, ModelNotFound
 from lsp_server.model import gguf, stores
-from lsp_server.model.catalogue import Family, Fim, ModelFile, ModelSpec, load_catalogue
+from lsp_server.model.adapters import Adapter, check
+from lsp_server.model.catalogue import (
+    AdaptedModel,
+    Family,
+    Fim,
+    ModelFile,
+    ModelSpec,
+    load_catalogue,
+    user_catalogue,
+)
 from lsp_server.model.gguf_header import GgufHeader
 from lsp_server.model.partial import leftovers
 from lsp_server.model.stores import Stored
@@ -48,6 +58,8 @@ class LocatedModel:
     is_instruct: bool
     kind_reason: str
     """Why it is taken for an instruct or a base model, for `kruk doctor` and the log."""
+    adapters: tuple[Adapter, ...] = ()
+    """Those that its row in the user's models.json gives it; each is one for this model."""
 
     @property
     def fim(self) -> Fim | None:
@@ -80,7 +92,7 @@ def find(name: str) -> tuple[ModelSpec, ModelFile]:
     model_id, _, quantisation = name.strip().partition(":")
     spec = catalogue.model(model_id)
     if spec is None:
-        near = errors.nearest(model_id, [model.id for model in catalogue.models])
+        near = errors.nearest(model_id, catalogue.ids)
         raise ModelNotFound(f"There is no model `{name}`", f"{near} All are in `kruk models list`".strip())
     if not quantisation:
         return spec, spec.files[0]
@@ -95,11 +107,13 @@ def locate(name_or_path: str) -> LocatedModel:
     """Find a model given as an id, "ID:QUANTISATION", "STORE:NAME" or a path, and read its header.
 
     An id alone means whichever of its quantisations is here, the catalogue's first choice first; one that another
-    program has downloaded is used where it is.
+    program has downloaded is used where it is. An id may be one of a model with adapters.
     Raises ModelNotFound when there is no such model or it is not here, ModelFileError when the file is
     broken or holds no language model.
     """
     catalogue = load_catalogue()
+    if row := catalogue.adapted_model(name_or_path):
+        return _adapted(row)
     if catalogue.model(name_or_path.strip().partition(":")[0]) is None:
         if (found := stores.named(name_or_path)) is not None:
             return describe(_the_one(name_or_path, found))
@@ -206,6 +220,20 @@ def keep_folders(folders: Sequence[Path]) -> None:
     """Remember folders of models besides those that are remembered."""
     known = model_folders()
     _save_settings(folders=[str(folder) for folder in dict.fromkeys([*known, *folders])])
+
+
+def _adapted(row: AdaptedModel) -> LocatedModel:
+    located = locate(row.model)
+    hint = f"Correct the row `{row.id}` of {user_catalogue()}"
+    try:
+        used = [Adapter(user_catalogue().parent / Path(it.path).expanduser(), it.scale) for it in row.adapters]
+    except RuntimeError as error:  # no such user's home
+        raise ModelNotFound(f"An adapter cannot be looked up: {error}", hint) from error
+    for adapter in used:
+        if not adapter.path.is_file():
+            raise ModelNotFound(f"There is no adapter `{adapter.path}`", hint)
+        check(adapter, located.header)
+    return dataclasses.replace(located, name=row.id, reference=row.id, adapters=tuple(used))
 
 
 def _existing_path(text: str) -> Path | None:

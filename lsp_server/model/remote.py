@@ -8,6 +8,7 @@ how to fill in; or the messages of a conversation, in whose format the server is
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -19,7 +20,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from lsp_server.errors import ModelError, ServerError, nearest
-from lsp_server.model.base import Evaluation, FimIds, ModelInfo, Server, Speaker, Step, Vocabulary
+from lsp_server.model.base import COMPLETION, Evaluation, FimIds, ModelInfo, Server, Speaker, Step, Vocabulary
 from lsp_server.model.catalogue import Family, Fim, load_catalogue
 from lsp_server.model.registry import is_base
 from lsp_server.model.remote_http import Http, Lines, address_of
@@ -28,6 +29,8 @@ from lsp_server.settings import RemoteSettings
 
 KEY_VARIABLE = "KRUK_REMOTE_KEY"
 MAX_KEY_CHARS = 4096
+FEW_TOKENS = 8  # that are not worth a question of their own
+PART_TOKENS = 128  # a second on two cores
 CHAT_FAMILY = "remote"  # a format of chat/template.py whose turns are read back here
 
 _ROLES = {"<|turn:system|>": "system", "<|turn:user|>": "user", "<|turn:assistant|>": "assistant"}
@@ -64,6 +67,7 @@ class Remote(Speaker):
     def __init__(self, http: Http, kind: Kind, family: Family | None, n_ctx: int) -> None:
         self.http, self.kind = http, kind
         self._speaking: set[_Speech] = set()
+        self._evaluated: list[int] = []
         self._fim = fim = family.fim if family else _UNKNOWN_FIM
         self.can_ask_again = fim is not _UNKNOWN_FIM  # or else the suffix is what the prompt ends with
         self._texts: list[str] = [*_ROLES, _TURN_END]
@@ -138,6 +142,28 @@ class Remote(Speaker):
         """Ask the server to go on."""
         return _Speech(self, token_ids, n_most)
 
+    def evaluate(self, sequence: int, token_ids: Sequence[int], n_logits: int = 1) -> Evaluation:
+        """Have a server on this machine evaluate a suggestion's prompt, so that it need not when that is asked for.
+
+        In parts, since such a server leaves none half done. What goes wrong is told to whoever asks next.
+        Raises Aborted, and goes on where it was when it is called again.
+        """
+        is_able = self.kind.evaluates_ahead and self.can_ask_again and self.http.address.is_local
+        if sequence == COMPLETION and is_able:
+            pairs = zip(token_ids, self._evaluated, strict=False)
+            n_done = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+            with contextlib.suppress(ModelError):
+                while len(token_ids) - n_done > FEW_TOKENS:
+                    n_done = min(n_done + PART_TOKENS, len(token_ids))
+                    self._have_evaluated(token_ids[:n_done])
+        return Evaluation(0, 0)
+
+    def _have_evaluated(self, token_ids: Sequence[int]) -> None:
+        with contextlib.closing(self.speak(token_ids, 0)) as speech:
+            while speech.next():
+                pass
+        self._evaluated = list(token_ids)
+
     def abort(self) -> None:
         """End the wait for the server; the answer goes on."""
         self.http.abort()
@@ -159,6 +185,7 @@ class Remote(Speaker):
             for other in self._speaking - {speech}:
                 other.pause()
         self._speaking.add(speech)
+        self._evaluated = []
         begun, question = self._question(token_ids, n_most)
         return begun, self.http.post(question.path, question.body)
 

@@ -50,6 +50,7 @@ class Kind(Protocol):
     n_ctx: int | None
     answers_several: bool  # at once, as far as is known
     tells_probabilities: bool  # asked for as long as the server does not refuse to
+    evaluates_ahead: bool  # a prompt whose answer nobody wants yet
 
     def go_on(self, text: str, n_most: int, stop: Sequence[str]) -> Question:
         """Continue a text that is written as the model expects it, control tokens included."""
@@ -68,6 +69,7 @@ class LlamaCpp:
     """llama.cpp's server."""
 
     name = "llama.cpp"
+    evaluates_ahead = True
 
     def __init__(self, props: dict[str, Any], model: str) -> None:
         self.tells_probabilities = True
@@ -118,6 +120,7 @@ class Ollama:
     """Ollama, by its own protocol: only there it can be asked without a template."""
 
     name = "Ollama"
+    evaluates_ahead = False
     answers_several = False  # unless its user says so, where nobody can see it
     n_ctx: int | None = None  # as long as its user wants; asking for another would load the model anew
 
@@ -152,6 +155,7 @@ class OpenAi:
     """vLLM, LM Studio, and whatever else speaks OpenAI's protocol."""
 
     name = "OpenAI-compatible"
+    evaluates_ahead = False
 
     def __init__(self, model: str, row: dict[str, Any]) -> None:
         """row: what the server's list of models says of it."""

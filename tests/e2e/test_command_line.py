@@ -82,3 +82,24 @@ def test_doctor_finds_a_damaged_file(kruk, home, default_model):
         target.truncate(default_model.stat().st_size)
     findings = json.loads(kruk("doctor", "--json", code=1).stdout)
     assert any("the hash is wrong" in finding["text"] for finding in findings)
+
+
+@pytest.mark.parametrize("command", [["complete", "a.py:1:1"], ["ask", "Why?"], ["doctor", "--json"]])
+def test_a_server_elsewhere_needs_the_switch(kruk, tmp_path, command):
+    (tmp_path / "a.py").write_text("a = 1\n")
+    done = kruk(*command, "--server", "http://kruk.invalid:8080", code=1)
+    said = done.stdout + done.stderr
+    assert "is not on this machine, and `kruk.remote.allowNonLocal` is off" in said
+    assert "is sent to" not in said
+    done = kruk(*command, "--server", "http://kruk.invalid:8080", "--allow-non-local", code=1)
+    assert "`kruk.remote.allowNonLocal` is on: text is sent to http://kruk.invalid:8080" in done.stderr
+    assert "No server answers at `http://kruk.invalid:8080`" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [["complete", "a.py:1:1"], ["ask", "Why?"], ["doctor"]])
+def test_settings_that_are_wrong_are_said(kruk, tmp_path, command):
+    (tmp_path / "a.py").write_text("a = 1\n")
+    assert "is not JSON" in kruk(*command, "--settings", "{", code=1).stderr
+    assert "Did you mean `remote.url`" in kruk(*command, "--settings", '{"remote.ur": "x"}', code=1).stderr
+    no_address = kruk(*command, "--server", "nowhere", "--allow-non-local", code=1).stderr
+    assert "`nowhere` is no address of a server" in no_address

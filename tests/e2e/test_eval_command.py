@@ -43,6 +43,20 @@ def test_a_model_is_measured_on_a_project(kruk: Kruk, project: Path, tmp_path: P
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.model
+def test_a_run_that_was_stopped_goes_on(kruk: Kruk, project: Path, tmp_path: Path, default_model: Path) -> None:
+    journal, result = tmp_path / "run.jsonl", tmp_path / "a.json"
+    command = ["eval", project, "--models", default_model, "-n", 1, "--journal", journal, "--json", result]
+    kruk(*command)
+    whole, lines = json.loads(result.read_text(encoding="utf-8")), journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    journal.write_bytes(b"".join(lines[:3]) + lines[3][:40])
+    done = kruk(*command)
+    assert "3 answers are in the journal already" in done.stderr
+    assert json.loads(result.read_text(encoding="utf-8"))["cases"][:3] == whole["cases"][:3]
+    assert len(journal.read_bytes().splitlines()) == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -1,6 +1,7 @@
 """A server in the place of the model: every kind, and everything that can go wrong with one. Over real sockets."""
 
 import asyncio
+import itertools
 import sys
 
 import pytest
@@ -51,6 +52,45 @@ async def test_completion_explanation_and_chat(start, kind, model):
     fill = {"llama.cpp": "/infill" if model == UNKNOWN else "/completion", "ollama": "/api/generate"}
     chat = "/api/chat" if kind == "ollama" else "/v1/chat/completions"
     assert set(asked) == {fill.get(kind, "/v1/completions"), chat}
+
+
+VALUES = "".join(f"value_{i} = {i}\n" for i in range(60)) + "total = \n"
+AT_TOTAL = {"textDocument": {"uri": URI}, "position": {"line": 60, "character": 8}}
+
+
+def ahead(server):
+    """The prompts whose answers nobody wanted."""
+    return [body["prompt"] for _, body in server.asked if body.get("n_predict") == 0]
+
+
+async def test_the_prompt_at_a_resting_cursor_is_evaluated_in_parts(start):
+    async with serving("llama.cpp", fills=lambda prefix, suffix: "sum()") as server:
+        editor = await start(command=SERVE, options=options(server))
+        await editor.ready()
+        editor.open(VALUES)
+        editor.client.protocol.notify("kruk/didMoveCursor", AT_TOTAL)
+        await until(lambda: ahead(server) and ahead(server)[-1].endswith("total ="))
+        parts = ahead(server)
+        assert len(parts) > 2 and all(b.startswith(a) and a != b for a, b in itertools.pairwise(parts))
+        editor.client.protocol.notify("kruk/didMoveCursor", AT_TOTAL)
+        assert texts(await editor.ask(60, 8)) == "sum()"
+        assert ahead(server) == parts  # there was nothing left to evaluate
+        assert server.asked[-1][1]["prompt"].startswith(parts[-2])
+
+
+async def test_whoever_asks_does_not_wait_for_what_is_evaluated_ahead(start):
+    async with serving("llama.cpp", fills=fills, slots=1, after=0) as server:
+        editor = await start(command=SERVE, options=options(server))
+        await editor.ready()
+        editor.open(VALUES)
+        server.is_open.clear()
+        editor.client.protocol.notify("kruk/didMoveCursor", AT_TOTAL)
+        await until(lambda: server.n_held == 1)
+        asked = asyncio.ensure_future(editor.suggest(ADD))
+        await until(lambda: server.n_dropped == 1 and server.n_held == 2)
+        server.is_open.set()
+        assert await asked == "return a + b"
+        assert len(ahead(server)) == 1
 
 
 async def test_typing_through_joining_and_the_trace(start):

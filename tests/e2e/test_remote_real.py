@@ -4,6 +4,8 @@ The wheel may be in another Python, which KRUK_PEER names: it carries another bu
 """
 
 import asyncio
+import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -16,6 +18,9 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from lsp_server.model.base import COMPLETION
+from lsp_server.model.remote import connect
+from lsp_server.settings import read
 from tests.conftest import ROOT
 from tests.e2e.conftest import URI, texts
 from tests.e2e.test_chat import said, streamed
@@ -119,6 +124,23 @@ async def test_a_cancelled_chat_leaves_the_server_free(start, peer):
     await until_idle(peer)
 
 
+async def test_a_prompt_that_was_evaluated_ahead_is_not_evaluated_again(peer):
+    text = "".join(f"value_{i} = {i}\n" for i in range(80))
+
+    def ask():
+        settings = read({"remote": {"url": peer.url, "family": "qwen2.5-coder", "patience": 120}}).settings
+        with contextlib.closing(connect(settings.remote, 4096)) as model:
+            ids = [model.token_id("<|fim_prefix|>"), *model.tokenize(text), model.token_id("<|fim_suffix|>")]
+            model.evaluate(COMPLETION, [*ids, model.token_id("<|fim_middle|>")])
+            speech = model.speak([*ids, model.token_id("<|fim_middle|>")], 4)
+            while speech.next():
+                pass
+            return speech.evaluation
+
+    evaluation = await asyncio.to_thread(ask)
+    assert evaluation.n_reused > 400 and evaluation.n_evaluated <= 4
+
+
 async def until_idle(peer):
     for _ in range(100):
         slots = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{peer.url}/slots", timeout=5).read())
@@ -126,3 +148,29 @@ async def until_idle(peer):
             return
         await asyncio.sleep(0.1)
     raise AssertionError("the server went on")
+
+
+async def test_the_command_line_asks_the_server(kruk, peer, tmp_path):
+    """With no model on this machine: whatever answers is the server."""
+    (tmp_path / "add.py").write_text(ADD.replace("├", ""))
+    (tmp_path / "sub.py").write_text("def sub(a, b):\n    return a - b\n")
+
+    async def run(*arguments, code=0):
+        return await asyncio.to_thread(kruk, *arguments, code=code)
+
+    family = json.dumps({"remote": {"family": "qwen2.5-coder", "patience": 120}})
+    done = await run("complete", "add.py:2:5", "--server", peer.url, "--settings", family)
+    assert done.stdout == "return a + b\n"
+    done = await run("complete", "add.py:2:5", "--settings", json.dumps({"kruk.remote.url": peer.url}), "--json")
+    assert json.loads(done.stdout)["reason"] is None
+    done = await run("ask", "What does this do?", "sub.py", "--server", peer.url, "--json")
+    assert "subtract" in json.loads(done.stdout)["text"].lower()
+    found = json.loads((await run("doctor", "--server", peer.url, "--json")).stdout)
+    topics = {finding["topic"]: finding["text"] for finding in found}
+    assert topics["Server"].startswith(f"llama.cpp at {peer.url} runs ")
+    assert "return" in topics["Self-test"]
+    peer.kill()
+    done = await run("ask", "What does this do?", "sub.py", "--server", peer.url, code=1)
+    assert f"No server answers at `{peer.url}`" in done.stderr
+    found = json.loads((await run("doctor", "--server", peer.url, "--json", code=1)).stdout)
+    assert [finding["topic"] for finding in found if finding["level"] == "bad"] == ["Server"]

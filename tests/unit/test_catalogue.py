@@ -312,6 +312,43 @@ def test_a_bad_row_of_a_user_is_told_by_its_line(home, old, new, line, what):
     assert caught.value.what.startswith(f"{home / 'models.json'}:{line}: ")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line", "what"),
+    [
+        ('"id": "ours",', f'"id": "{DEFAULT_MODEL}",', 3, "is there twice"),
+        ('"id": "theirs",', '"id": "ours",', 3, "`ours` is there twice"),
+        ('"scale": 0.5', '"scale": "much"', 6, "Expected `float`"),
+        ('"path": "a.gguf", ', "", 6, "missing required field `path`"),
+        ('"base",', '"ours",', 10, "`ours` has adapters itself"),
+        ('[{"path": "b.gguf"}]', "[]", 11, "length >= 1"),
+    ],
+)
+def test_a_bad_row_with_adapters_is_told_by_its_line(home, old, new, line, what):
+    text = """{
+  "adapted": [
+    {
+      "id": "ours",
+      "model": "x:y",
+      "adapters": [{"path": "a.gguf", "scale": 0.5}]
+    },
+    {
+      "id": "theirs",
+      "model": "base",
+      "adapters": [{"path": "b.gguf"}]
+    }
+  ]
+}
+"""
+    write_users(home, text)
+    assert load_catalogue().adapted_model("Ours").adapters[0].scale == 0.5
+    assert text.count(old) == 1
+    write_users(home, text.replace(old, new))
+    with pytest.raises(CatalogueError) as caught:
+        load_catalogue()
+    assert what in caught.value.what
+    assert caught.value.what.startswith(f"{home / 'models.json'}:{line}: ")
+
+
 def test_a_file_that_is_not_json(home):
     write_users(home, "{\n\n  oops")
     with pytest.raises(CatalogueError, match=r"models.json:3: it is not valid JSON"):

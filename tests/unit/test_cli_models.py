@@ -50,6 +50,20 @@ def test_list_shows_every_model():
     assert " no " in line_of(result.stdout, "bielik-11b-v2.3-instruct")
 
 
+def test_a_model_with_adapters_is_listed_used_and_not_quantised():
+    row = {"id": "ours", "model": DEFAULT_MODEL, "adapters": [{"path": "a.gguf"}]}
+    files.write(paths.data_dir() / "models.json", json.dumps({"adapted": [row]}).encode())
+    assert not line_of(run("list").stdout, "ours").startswith(("●", "★"))
+    install()
+    files.write(paths.data_dir() / "a.gguf", files.adapter(64))
+    assert line_of(run("list").stdout, "ours").startswith("●")
+    assert "ours" in run("use", "ours").stdout
+    assert line_of(run("list").stdout, "ours").startswith("★")
+    listed = json.loads(run("list", "--json").stdout)[-1]
+    assert (listed["id"], listed["installed"], listed["default"]) == ("ours", True, True)
+    assert "adapters, which the result would lack" in run("quantize", "ours", "q4_0").stderr
+
+
 def test_list_marks_what_is_here_and_what_is_chosen():
     install(load_catalogue().model("gemma-3-270m").files[0])
     files.write(paths.models_dir() / "stranger.gguf", files.model())

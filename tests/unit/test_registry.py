@@ -7,6 +7,7 @@ import pytest
 from lsp_server import paths
 from lsp_server.errors import KrukError, ModelFileError, ModelNotFound
 from lsp_server.model import registry, stores
+from lsp_server.model.adapters import Adapter, adapter_of
 from lsp_server.model.catalogue import DEFAULT_MODEL, load_catalogue
 from tests import gguf_files as files
 from tests import stores as place
@@ -141,6 +142,43 @@ def test_an_adapter_is_refused(tmp_path):
 
     with pytest.raises(ModelFileError, match="not a language model"):
         registry.locate(str(path))
+
+
+def write_adapted(home, **row):
+    row = {"id": "ours", "model": DEFAULT_MODEL, "adapters": [{"path": "a.gguf", "scale": 0.5}], **row}
+    files.write(home / "models.json", json.dumps({"adapted": [row]}).encode())
+
+
+def test_a_model_with_adapters_is_used_by_its_own_name(home, tmp_path):
+    path = install(SPEC.files[0])
+    other = files.write(tmp_path / "elsewhere.gguf", files.adapter(64))
+    write_adapted(home, adapters=[{"path": "a.gguf", "scale": 0.5}, {"path": str(other)}])
+    files.write(home / "a.gguf", files.adapter(64))
+
+    assert registry.set_default("Ours").reference == registry.default_choice() == "ours"
+    located = registry.locate("ours")
+    assert (located.name, located.path) == ("ours", path)
+    assert located.adapters == (Adapter(home / "a.gguf", 0.5), Adapter(other, 1.0))
+    assert [adapter_of(str(it)) for it in located.adapters] == list(located.adapters)
+    assert registry.locate(DEFAULT_MODEL).adapters == ()
+    with pytest.raises(ModelNotFound, match="Did you mean `ours`"):
+        registry.find("our")
+
+
+def test_a_model_with_adapters_needs_all_of_them(home):
+    write_adapted(home)
+    with pytest.raises(ModelNotFound, match=f"kruk models pull {DEFAULT_MODEL}"):
+        registry.locate("ours")
+    install(SPEC.files[0])
+    with pytest.raises(ModelNotFound, match=r"There is no adapter .*Correct the row `ours`"):
+        registry.locate("ours")
+    write_adapted(home, adapters=[{"path": "~nobody-of-that-name/a.gguf"}])
+    with pytest.raises(ModelNotFound, match="Correct the row `ours`"):
+        registry.locate("ours")
+    write_adapted(home)
+    files.write(home / "a.gguf", files.adapter(64, "llama"))
+    with pytest.raises(ModelFileError, match="architecture `llama`"):
+        registry.locate("ours")
 
 
 def test_fim_needs_its_tokens_in_the_vocabulary():
