@@ -114,6 +114,7 @@ def write_tests(
                 if not (found := _problem(text, file.text or "", target)):
                     return TestsOutcome(text, count=count)
                 problem = problem or found
+            problem = problem or "the first test has no end"
             wanted = f"This does not parse: {problem}. Reply with the whole corrected test file in one code block."
             turns = [*turns[:1], Message("assistant", generation.text), Message("user", wanted)]
         return TestsOutcome(refusal=f"What the model wrote does not parse, twice: {problem}.", count=count)

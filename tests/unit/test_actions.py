@@ -367,6 +367,14 @@ def test_what_tests_use_is_imported_below_the_package():
     assert text.startswith('package shop\n\nimport "testing"\nimport "fmt"\n\nfunc TestAdd(')
 
 
+def test_a_test_that_is_cut_off_before_it_tests_anything_is_refused_with_the_reason():
+    it = target("def add(a):\n    return a├\n", "python", "/w/calc.py")
+    file = place_tests(it, Path("/w/calc.py"), Path("/w"), lambda _: None)
+    said = f"```python\n{file.imports}\n\n\ndef test_it():\n    items = [" + "1, " * 2000
+    outcome = run(write_tests(it, file, "Write tests", States(None))(FakeModel(saying(said))))
+    assert outcome.refusal == "What the model wrote does not parse, twice: the first test has no end."
+
+
 def test_what_the_source_imports_and_tests_use_is_imported_again():
     source = "import os.path\nimport numpy as np\nimport re\nfrom .own import b\n"
     source += "from a.b import (\n    c,\n    d as e,\n)\n"
