@@ -28,14 +28,21 @@ class Adapter:
 
 def adapter_of(written: str) -> Adapter:
     """Read `PATH` or `PATH@SCALE`. Raises ModelNotFound when there is no such file."""
-    path, scale = Path(written).expanduser(), 1.0
+    path, scale = _home(written), 1.0
     name, _, number = written.rpartition("@")
     if name and not path.is_file():
         with contextlib.suppress(ValueError):
-            path, scale = Path(name).expanduser(), float(number)
+            path, scale = _home(name), float(number)
     if not path.is_file() or not math.isfinite(scale):
         raise ModelNotFound(f"There is no adapter `{written}`", f"{_HINT}: a path, or a path with `@0.5` behind it")
     return Adapter(path.absolute(), scale)
+
+
+def _home(written: str) -> Path:
+    try:
+        return Path(written).expanduser()
+    except RuntimeError:  # no such user's home
+        return Path(written)
 
 
 def check(adapter: Adapter, base: GgufHeader) -> None:

@@ -19,7 +19,7 @@ def test_a_path_with_a_scale_or_without(tmp_path, monkeypatch, written, name, sc
     assert adapter_of(written) == Adapter(tmp_path / name, scale)
 
 
-@pytest.mark.parametrize("written", ["", "no.gguf", "a.gguf@", "a.gguf@much", "a.gguf@nan", "@1", "no.gguf@1"])
+@pytest.mark.parametrize("written", ["", "no.gguf", "a.gguf@", "a.gguf@much", "a.gguf@nan", "@1", "~nobody-here/a"])
 def test_what_is_no_adapter_on_this_machine(tmp_path, monkeypatch, written):
     files.write(tmp_path / "a.gguf", b"")
     monkeypatch.chdir(tmp_path)
