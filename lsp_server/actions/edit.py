@@ -65,7 +65,7 @@ class _Editing:
         asked, note = [Message("user", words)], ""
         generation = yield from self._ask(asked)
         found = self._changes(generation)
-        if self._is_cut_off(generation):
+        if generation.ended_by == "length":
             return self._refuse("The model's answer did not come to its end. Select less code.")
         if not found and self._action.needs == "diagnostics":  # there must be something to change
             found, note = yield from self._otherwise(asked, generation)
@@ -77,14 +77,9 @@ class _Editing:
             generation = yield from self._ask([*asked, said, Message("user", wanted)])
             found, note = self._changes(generation), ""
             again = self._problem(found)
-            if again or not found or self._is_cut_off(generation):
+            if again or not found or generation.ended_by == "length":
                 return self._refuse(f"What the model wrote does not parse, twice: {again or problem}.")
         return Outcome(tuple(found), note=note, count=self._count)
-
-    def _is_cut_off(self, generation: Generation) -> bool:
-        """Whether the answer has no end; examples behind a definition that is whole need none."""
-        code = code_in(generation.text)
-        return generation.ended_by == "length" and code.endswith(body_of(code, self._target))
 
     def _ask(self, turns: list[Message], begins: str = "", forced: tuple[int, ...] = ()) -> Steps[Generation]:
         """Ask; the answer begins with a fence and `begins`, or with tokens of an earlier one."""

@@ -367,15 +367,6 @@ def test_what_tests_use_is_imported_below_the_package():
     assert text.startswith('package shop\n\nimport "testing"\nimport "fmt"\n\nfunc TestAdd(')
 
 
-def test_examples_without_end_behind_a_definition_do_no_harm():
-    it = target("def add(a):\n    return a├\n")
-    whole = "```python\ndef add(a):\n    return a + 1\n\n" + "print(add(1))\n" * 50
-    (change,) = run(edit(ACTION, it, "Fix it", States(None))(FakeModel(saying(whole)))).changes
-    assert "return a + 1" in it.document.text[: change.start] + change.text
-    endless = "```python\ndef add(a):\n" + "    a = a + 1\n" * 50
-    assert run(edit(ACTION, it, "Fix it", States(None))(FakeModel(saying(endless)))).refusal.endswith("less code.")
-
-
 def test_a_test_that_is_cut_off_before_it_tests_anything_is_refused_with_the_reason():
     it = target("def add(a):\n    return a├\n", "python", "/w/calc.py")
     file = place_tests(it, Path("/w/calc.py"), Path("/w"), lambda _: None)
