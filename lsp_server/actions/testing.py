@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +21,7 @@ from lsp_server.errors import KrukError
 from lsp_server.model.base import Model
 from lsp_server.model.states import States
 from lsp_server.model.worker import Steps
-from lsp_server.syntax.definitions import outline
+from lsp_server.syntax.definitions import Import, outline
 from lsp_server.syntax.languages import Language
 from lsp_server.syntax.problems import first_problem
 from lsp_server.syntax.scan import CLOSER_OF, scan
@@ -98,6 +98,7 @@ def write_tests(
         fence = fence_for(target.code)
         shown = f"{file.imports}{_gap(target)}{file.head}" if file.imports else file.head
         begins = f"{fence}{target.document.language_id}\n{shown}"
+        imported = outline(target.document.text, target.language).imports if target.language else ()
         for _ in range(TRIES):
             watch = _Watch(fence, tests.each)
             generation = yield from ask(
@@ -109,7 +110,7 @@ def write_tests(
                 return TestsOutcome(refusal="The model wrote no tests.", count=count)
             for kept in _shorter(code, file, target, tests, generation.ended_by == "length" or watch.is_enough):
                 also = [needed for mark, needed in tests.also.items() if re.search(mark, kept)]
-                also += [needed for needed in _imported_again(kept, target, tests) if needed not in also]
+                also += [needed for needed in _imported_again(kept, imported, tests) if needed not in also]
                 text = _put_together(file, tests, kept, also, _gap(target))
                 if not (found := _problem(text, file.text or "", target)):
                     return TestsOutcome(text, count=count)
@@ -170,16 +171,15 @@ def _imports(
     return imports
 
 
-def _imported_again(code: str, target: Target, tests: Tests) -> Iterator[str]:
+def _imported_again(code: str, imported: Iterable[Import], tests: Tests) -> Iterator[str]:
     """Lines that import what the source does, where tests use it; not by a relative path, which leads elsewhere."""
-    again, text = tests.again, target.document.text
     used = {*re.findall(r"\w+", code)}
-    for found in outline(text, target.language).imports if target.language else ():
+    for found in imported:
         if found.module.startswith("."):
             continue
         for there, here in found.names or (("", re.split(r"[./]", found.module)[-1]),):
             is_renamed = bool(found.names) and there != here
-            form = getattr(again, ("name" if there else "module") + ("_as" if is_renamed else ""))
+            form = getattr(tests.again, ("name" if there else "module") + ("_as" if is_renamed else ""))
             if form and here in used:
                 yield _filled(form, {"module": found.module, "there": there, "here": here})
 
@@ -243,7 +243,8 @@ def _closers(code: str, language: Language | None) -> str:
     lines: list[str] = []
     found = scan(code, language)
     for n_open, opener in reversed(list(enumerate(found.state.open_brackets, 1))):
-        at = max(it.offset for it in found.brackets if len(it.open_after) == n_open and it.char == opener)
+        opened = (it.offset for it in found.brackets if len(it.open_after) == n_open and it.char == opener)
+        at = max(opened, default=0)  # what is open far out is forgotten
         line = code[code.rfind("\n", 0, at) + 1 : at]
         indent = line[: len(line) - len(line.lstrip())]
         lines.append(indent + CLOSER_OF[opener])

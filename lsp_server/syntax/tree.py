@@ -261,8 +261,10 @@ def _top_level_start(prefix: str, at: int) -> int:
 
 def _definition_start(prefix: str, at: int, language: Language | None) -> int:
     """The offset of the first line after `at` that begins with a word for a definition, or -1."""
-    if language is None or not language.definition_words:
-        return -1
-    words = "|".join(map(re.escape, language.definition_words))
-    found = re.compile(rf"\n(?=[ \t]*(?:{words})\s)").search(prefix, at)
+    found = _begun(language.definition_words).search(prefix, at) if language and language.definition_words else None
     return found.end() if found else -1
+
+
+@functools.cache
+def _begun(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\n(?=[ \t]*(?:{'|'.join(map(re.escape, words))})\s)")
