@@ -15,6 +15,7 @@ from lsp_server.actions.changes import Change, apply, changes
 from lsp_server.actions.contract import contract_of
 from lsp_server.actions.reply import FenceWatch, body_of, code_in, fence_for
 from lsp_server.actions.target import Target, tree_of
+from lsp_server.actions.words import shown_code
 from lsp_server.chat.markdown import fenced
 from lsp_server.chat.template import Message
 from lsp_server.model.base import Model
@@ -55,7 +56,7 @@ class _Editing:
     def __init__(self, model: Model, action: Action, target: Target, states: States, on_text: OnText) -> None:
         self._model, self._action, self._target = model, action, target
         self._states, self._on_text = states, on_text
-        self._hints = model.tokenize(target.code)
+        self._hints = model.tokenize(shown_code(action, target))  # all of which an answer may repeat
         self._fence = fence_for(target.code)
         self._opening = f"{self._fence}{target.document.language_id}\n"
         self._count = Count()

@@ -20,13 +20,9 @@ def values(
     answer_language: str,
     path: Path | None,
 ) -> dict[str, str]:
-    """Values by placeholder. `problems`: lines of code, and what is wrong in each.
-
-    The comment above a definition is shown with it, unless the answer takes the place of all that is shown.
-    """
-    above = comment_above(target) if action.edits != "code" and target.is_definition else ""
+    """Values by placeholder. `problems`: lines of code, and what is wrong in each."""
     return {
-        "code": fenced(above + target.code, target.document.language_id),
+        "code": fenced(shown_code(action, target), target.document.language_id),
         "language": target.document.language_id,
         "name": target.name or "this code",
         "file": path.name if path else "",
@@ -34,6 +30,12 @@ def values(
         "instruction": instruction,
         "answer_language": f" {wish('', answer_language)}" if answer_language else "",
     }
+
+
+def shown_code(action: Action, target: Target) -> str:
+    """The code with the comment above a definition, unless the answer takes the place of all that is shown."""
+    above = comment_above(target) if action.edits != "code" and target.is_definition else ""
+    return above + target.code
 
 
 def instruction_in(target: Target) -> str:

@@ -367,6 +367,14 @@ def test_what_tests_use_is_imported_below_the_package():
     assert text.startswith('package shop\n\nimport "testing"\nimport "fmt"\n\nfunc TestAdd(')
 
 
+def test_an_answer_may_repeat_the_comment_above_that_it_was_shown():
+    comment = "".join(f"// {n} is one of many lines\n" for n in range(20))
+    it = target(f"{comment}func Add(a int) int {{\n\treturn a├\n}}\n", "go", "/w/shop.go")
+    said = f"```go\n{comment}func Add(a int) int {{\n\treturn a + 1\n}}\n```"
+    (change,) = run(edit(ACTION, it, "Fix it", States(None))(FakeModel(saying(said)))).changes
+    assert "// " not in change.text and "return a + 1" in it.document.text[: change.start] + change.text
+
+
 def test_a_test_that_is_cut_off_before_it_tests_anything_is_refused_with_the_reason():
     it = target("def add(a):\n    return a├\n", "python", "/w/calc.py")
     file = place_tests(it, Path("/w/calc.py"), Path("/w"), lambda _: None)
