@@ -44,7 +44,7 @@ class Emacs:
         """Find a file, and wait until the server has been told of it."""
         self.terminal.press("C-x", "C-f", "C-a", "C-k")
         self.terminal.type(f"{path}\n")
-        managed = f'(let ((b (get-file-buffer "{path}"))) (and b (with-current-buffer b {self._managed})))'
+        managed = f'(let ((b (get-file-buffer "{path}"))) (and b (with-current-buffer b {self._managed}) t))'
         self.terminal.until(lambda: self.lisp(managed) != "nil", "Emacs to connect")
 
     def text(self, name: str) -> str:
