@@ -58,6 +58,14 @@ class Suggestion:
         return None
 
 
+def placed(
+    uri: str, text: str, at: int, suggested: str, doubts: tuple[Doubt, ...] = (), *, is_branch: bool = False
+) -> Suggestion:
+    """A suggestion at offset `at` of a document's text."""
+    before, after = text[max(0, at - N_BEFORE) : at], text[at : at + N_AFTER]
+    return Suggestion(uri, at, before, after, suggested, is_branch, doubts)
+
+
 class Found(NamedTuple):
     """The rest of a suggestion, and how sure the model is of it."""
 
@@ -83,8 +91,7 @@ class SuggestionCache:
         is_branch: bool = False,
     ) -> None:
         """Remember what was suggested at offset `at` of a document's text."""
-        before, after = text[max(0, at - N_BEFORE) : at], text[at : at + N_AFTER]
-        self._kept.append(Suggestion(uri, at, before, after, suggested, is_branch, doubts))
+        self._kept.append(placed(uri, text, at, suggested, doubts, is_branch=is_branch))
 
     def find(self, uri: str, text: str, offset: int) -> Found | None:
         """Rest of a suggestion that the text at `offset` is on the way of; the newest that fits, branches last."""
@@ -106,10 +113,6 @@ class SuggestionCache:
     def put(self, suggestions: Iterable[Suggestion]) -> None:
         """Remember suggestions of an earlier run."""
         self._kept.extend(suggestions)
-
-    def newest(self, uri: str) -> Suggestion | None:
-        """The newest suggestion in a document."""
-        return next((kept for kept in reversed(self._kept) if kept.uri == uri and not kept.is_branch), None)
 
     def forget(self, uri: str) -> None:
         """Drop what was suggested in a document."""

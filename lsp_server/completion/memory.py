@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lsp_server.completion.cache import SuggestionCache
+from lsp_server.completion.outputs import Outputs
 from lsp_server.completion.recall import Recall
 from lsp_server.context.projects import Projects
 from lsp_server.context.relevance import Chosen
@@ -36,6 +37,7 @@ class Memory:
     """What one completion leaves for the next; owned by the session."""
 
     cache: SuggestionCache = field(default_factory=SuggestionCache)
+    outputs: Outputs = field(default_factory=Outputs)
     anchors: dict[str, Anchored] = field(default_factory=dict)
     spare: Spare | None = None
     warming: Future[Any] | None = None
@@ -64,6 +66,7 @@ class Memory:
         """Drop what is known of a document, in RAM."""
         self.anchors.pop(uri, None)
         self.cache.forget(uri)
+        self.outputs.forget(uri)
         self.chosen.pop(uri, None)
         self._recalled.discard(uri)
 
@@ -71,6 +74,7 @@ class Memory:
         """Drop every suggestion: another model, other settings. What those had before is recalled."""
         self.key = key
         self.cache.clear()
+        self.outputs.clear()
         self.chosen.clear()
         self._recalled.clear()
 

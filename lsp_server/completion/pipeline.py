@@ -14,9 +14,10 @@ from lsp_server.completion.confidence import confidence, doubts, sure_lines, too
 from lsp_server.completion.finish import finish
 from lsp_server.completion.job import Flight, Task
 from lsp_server.completion.memory import Memory
+from lsp_server.completion.outputs import Output
 from lsp_server.completion.refusal import refusal
 from lsp_server.completion.request import CompletionRequest
-from lsp_server.completion.trigger import decide
+from lsp_server.completion.trigger import Shape, decide
 from lsp_server.completion.view import look
 from lsp_server.errors import KrukError
 from lsp_server.model.worker import Urgency, Worker
@@ -70,6 +71,33 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
             counts["isBranch"], counts["confidence"] = known.is_branch, round(known.confidence, 3)
             reason = _unsure(request, known.confidence, options)
             return ("", reason) if reason else (known.text, None)
+        output = memory.outputs.find(request, shape, options.max_tokens)
+        counts["written"] = output is not None
+    if output is None:
+        output = await _write(flight, shape, settings, worker, memory)
+    with trace.room("finish") as counts:
+        raws = [output.generation.text]
+        if request.trigger != "invoked":
+            # The unsure lines too, where the first one is nothing without them.
+            raws.insert(0, sure_lines(output.generation, options.min_confidence))
+        for raw in raws:
+            finished = finish(raw, request.prefix, request.suffix, shape, language, output.control_texts)
+            if finished.text:
+                break
+        counts["raw"], counts["notes"] = raw, list(finished.notes)
+        tokens = doubts(output.generation, finished.text)
+        counts["confidence"] = round(confidence(tokens), 3)
+    if not finished.text:
+        return "", finished.reason
+    text = finished.text.replace("\n", document.newline)
+    memory.cache.add(document.uri, document.text, offset, text, tokens)
+    reason = _unsure(request, confidence(tokens), options)
+    return ("", reason) if reason else (text, None)
+
+
+async def _write(flight: Flight, shape: Shape, settings: Settings, worker: Worker, memory: Memory) -> Output:
+    """Let the model write."""
+    request, trace, options = flight.request, flight.trace, settings.completion
     if options.debounce_ms and request.trigger == "automatic":
         with trace.room("debounce"):
             await asyncio.sleep(options.debounce_ms / 1e3)
@@ -77,7 +105,7 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
         seen = await look(request, settings, worker, memory, counts)
     if request.trigger != "ahead":
         memory.stop_warming()  # of an older text, or of another document
-    newest = memory.cache.newest(document.uri)
+    newest = memory.outputs.newest(request.document.uri)
     hint = unix(newest.before[-HINT_CHARS:] + newest.text) if newest else ""
     least = options.min_confidence if request.trigger == "automatic" else 0.0
     task = Task(request, shape, seen, options.max_tokens, hint, least)
@@ -87,24 +115,7 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
     if outcome.to_warm:
         memory.stop_warming()
         memory.warming = worker.submit(Urgency.WARM, job.warm(outcome.to_warm, memory.states))
-    with trace.room("finish") as counts:
-        raws = [outcome.generation.text]
-        if request.trigger != "invoked":
-            # The unsure lines too, where the first one is nothing without them.
-            raws.insert(0, sure_lines(outcome.generation, options.min_confidence))
-        for raw in raws:
-            finished = finish(raw, request.prefix, request.suffix, shape, language, outcome.info.control_texts)
-            if finished.text:
-                break
-        counts["raw"], counts["notes"] = raw, list(finished.notes)
-        tokens = doubts(outcome.generation, finished.text)
-        counts["confidence"] = round(confidence(tokens), 3)
-    if not finished.text:
-        return "", finished.reason
-    text = finished.text.replace("\n", document.newline)
-    memory.cache.add(document.uri, document.text, offset, text, tokens)
-    reason = _unsure(request, confidence(tokens), options)
-    return ("", reason) if reason else (text, None)
+    return memory.outputs.add(request, outcome.generation, outcome.info.control_texts)
 
 
 def _unsure(request: CompletionRequest, sure: float, options: CompletionSettings) -> str | None:

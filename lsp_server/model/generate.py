@@ -5,6 +5,7 @@ Knows token ids, bytes and text only.
 
 from __future__ import annotations
 
+import bisect
 import codecs
 import math
 import time
@@ -46,6 +47,13 @@ class Generation:
     def n_tokens(self) -> int:
         """Tokens of the output."""
         return len(self.steps)
+
+    def after(self, n_chars: int) -> Generation:
+        """What is left of it behind its first code points; the token that they end in stays."""
+        at = bisect.bisect_right(self.ends, n_chars)
+        return Generation(
+            self.text[n_chars:], self.ended_by, self.steps[at:], [end - n_chars for end in self.ends[at:]]
+        )
 
 
 def generate(

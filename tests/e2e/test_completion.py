@@ -69,6 +69,23 @@ async def test_typing_along_asks_nothing_of_the_model(start):
     assert [room.room for room in trace.rooms] == ["door", "trigger", "cache"]
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+async def test_typing_along_what_is_not_shown_asks_nothing_of_the_model_either(start, newline):
+    text = "def f(a):\n    a.go()\n    a.go()\n    a.stop()\n".replace("\n", newline)
+    editor = await start({"knows": [text.replace(newline, "\n")]})
+    hole = text.replace(f"    a.go(){newline}", "    ├" + newline, 1)
+    assert await editor.suggest(hole) is None
+    assert await editor.reason() == "repeats the text below"
+    editor.type(types.Position(1, 4), "a.")
+    assert texts(await editor.ask(1, 6)) is None
+    trace = await editor.request("kruk/lastCompletion")
+    assert trace.reason == "repeats the text below"
+    assert [room.room for room in trace.rooms] == ["door", "trigger", "cache", "finish"]
+    editor.type(types.Position(1, 6), "st")  # something else
+    await editor.ask(1, 8)
+    assert "model" in [room.room for room in (await editor.request("kruk/lastCompletion")).rooms]
+
+
 async def test_typing_something_else_evaluates_only_what_is_new(start):
     editor = await start({"knows": [ADD, ADD.replace("return a", "total = a")]})
     await editor.suggest(HOLE)
