@@ -233,6 +233,7 @@ async def test_globs_are_relative_to_folders_that_come_and_go(start):
 
 async def test_automatic_keeps_still_in_the_middle_of_a_word_and_invoked_does_not(start):
     editor = await start({"knows": ["number = 1\nprint(number)\n"]})
+    await editor.ready()
     editor.open("number = 1\nprint(nmber)\n")
     assert (await editor.ask(1, 7, invoked=False)).items == ()
     assert await editor.reason()
