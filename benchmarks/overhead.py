@@ -264,6 +264,7 @@ class Typist:
         await complete(Flight(request, trace), self._settings, self._worker, self._memory)
         took_ms = (time.perf_counter() - started) * 1e3
         self._memory.cache.clear()
+        self._memory.outputs.clear()
         return by_room(trace.as_dict(), edit_ms, took_ms)
 
     def _in_document(self, text: str) -> str:

@@ -131,6 +131,7 @@ class FakeModel:
             logits[second] = 9.5
         logits[_next(self._answer, held)] = 10.0
         logits[END] += 1.0
+        logits[ord("\n")] += 0.5  # what it says where it must say something
         return logits
 
     def held(self, sequence: int) -> list[int]:
