@@ -187,6 +187,12 @@ class ActionArguments(Lsp, frozen=True):
     show: bool = True
 
 
+class ToggleArguments(Lsp, frozen=True):
+    """The argument of `kruk.toggle`. `show`: false for a client that shows `kruk/didChangeStatus`."""
+
+    show: bool = True
+
+
 class CancelProgressParams(Lsp, frozen=True):
     token: int | str
 
@@ -283,7 +289,7 @@ def completion_list(document: Document, at: int, text: str, client: Client) -> d
     first_line = whole.strip().split("\n", 1)[0].rstrip("\r")
     item: dict[str, Any] = {
         "label": first_line[:80] or "…",
-        "kind": 15 if "\n" in text else 1,  # snippet, text
+        "kind": 1,  # text; Helix reads what is called a snippet as one, with its `$` and its own indentation
         "detail": "Kruk",
         "documentation": {"kind": "markdown", "value": f"```{document.language_id}\n{whole}\n```"}
         if client.has_markdown_documentation

@@ -60,17 +60,20 @@ async def chat(session: Session, editor: Editor, params: ChatParams) -> dict[str
 async def send(session: Session, editor: Editor, argument: object, token: int | str | None) -> dict[str, Any] | None:
     """`kruk.chat`: answer the last question of a chat document, at its end. What is cancelled is taken back.
 
-    None when it was cancelled, and when the editor tells of no change before it has this command's answer.
+    None when it was cancelled or failed, of which the user is told, and when the editor tells of no change before it
+    has this command's answer.
     """
     uri = msgspec.convert(argument or {}, ChatArguments).uri
     document, answering = session.documents.get(uri), session.conversations.answering
     if document is None:
         raise RpcError(INVALID_PARAMS, f"`{uri}` is not open. Open the chat in the editor first.")
     if uri in answering:
-        raise RpcError(INVALID_PARAMS, "This chat is being answered. Wait for it, or cancel it first.")
+        editor.message("This chat is being answered. Wait for it, or cancel it first.")
+        return None
     turns = chat_document.turns(document.text)
     if turns[-1].role != "user" or not turns[-1].text:
-        raise RpcError(INVALID_PARAMS, f"There is no question yet. Write it below `{chat_document.YOU}`, then send.")
+        editor.message(f"There is no question yet. Write it below `{chat_document.YOU}`, then send.")
+        return None
     tail = Tail(session, editor, uri)
     tail.write(chat_document.opening(document.text))
     answering.add(uri)
@@ -84,10 +87,7 @@ async def send(session: Session, editor: Editor, argument: object, token: int | 
         raise
     finally:
         still.cancel()
-    if work.done():
-        return work.result()
-    _keep(asyncio.ensure_future(_told_of_failure(editor, work)))
-    return None
+    return work.result() if work.done() else None
 
 
 async def _send(
@@ -117,19 +117,12 @@ async def _send(
             return None
         _keep(asyncio.ensure_future(tail.take_back()))  # behind the answer that it was cancelled
         if isinstance(error, KrukError):
-            raise RpcError(INVALID_PARAMS, str(error)) from error
+            editor.message(str(error))
+            return None
         if isinstance(error, asyncio.CancelledError) and editor.was_cancelled():
             return None
         raise
     return result
-
-
-async def _told_of_failure(editor: Editor, work: asyncio.Future[dict[str, Any] | None]) -> None:
-    """Wait for a command that is answered already, and tell the user when it fails."""
-    try:
-        await work
-    except RpcError as error:
-        editor.message(error.message)
 
 
 async def new(session: Session, editor: Editor, argument: object) -> dict[str, Any]:
@@ -145,7 +138,9 @@ async def new(session: Session, editor: Editor, argument: object) -> dict[str, A
         path = _new_file(data_dir() / "chats", f"{now:%Y-%m-%d %H%M%S}", text)
     except OSError as error:
         raise RpcError(INVALID_PARAMS, f"No chat can be made in `{data_dir()}`: {error.strerror}") from error
-    is_shown = await editor.show(path.as_uri(), takes_focus=True)
+    chat = Document(path.as_uri(), "markdown", 0, text)
+    end = protocol.lsp_range(chat, len(text), len(text), editor.client)  # where the question is written
+    is_shown = await editor.show(chat.uri, takes_focus=True, selection=end)
     if not is_shown:
         editor.message(f"The chat is `{path}`. Open it, write, and run the code action Send.", 3)
     return {"uri": path.as_uri(), "path": str(path), "isShown": is_shown}

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
+
 from lsp_server.capabilities import ACTION_COMMANDS, COMMANDS
 from lsp_server.errors import KrukError, nearest
 from lsp_server.handlers import actions, chat, status
-from lsp_server.handlers.editor import Editor
+from lsp_server.handlers.editor import INFO, Editor
 from lsp_server.jsonrpc import INVALID_PARAMS, RpcError
 from lsp_server.model import registry
-from lsp_server.protocol import ExecuteCommandParams
+from lsp_server.protocol import ExecuteCommandParams, ToggleArguments
 from lsp_server.session import Session
 
 
 async def execute(session: Session, editor: Editor, params: ExecuteCommandParams) -> Any:
-    """Run one of our commands."""
+    """Run one of our commands. What somebody chose by its name alone is said: few editors show answers and errors."""
     first = params.arguments[0] if params.arguments else None
+    if first is None and params.command in (*ACTION_COMMANDS, "kruk.chat"):
+        why = f"`{params.command}` needs a place. Choose it there among the code actions."
+        editor.message(why)
+        return {"applied": False, "reason": why}
     if params.command == "kruk.chat":
         return await chat.send(session, editor, first, params.work_done_token)
     if params.command == "kruk.newChat":
@@ -28,9 +34,14 @@ async def execute(session: Session, editor: Editor, params: ExecuteCommandParams
         name = params.command.removeprefix("kruk.")
         return await actions.run(session, editor, name, first, params.work_done_token)
     if params.command == "kruk.status":
-        return status.as_dict(session)
+        found = status.as_dict(session)
+        editor.message(found["message"], INFO)
+        return found
     if params.command == "kruk.toggle":
-        return toggle(session)
+        is_enabled = toggle(session)
+        if first is None or msgspec.convert(first, ToggleArguments).show:
+            editor.message(f"Completions are switched {'on' if is_enabled else 'off'}", INFO)
+        return {"enabled": is_enabled}
     if params.command == "kruk.useModel":
         return await use_model(session, first)
     if params.command == "kruk.accepted":
@@ -41,12 +52,12 @@ async def execute(session: Session, editor: Editor, params: ExecuteCommandParams
     )
 
 
-def toggle(session: Session) -> dict[str, Any]:
-    """Switch completions off, or on again, for this session."""
+def toggle(session: Session) -> bool:
+    """Switch completions off, or on again, for this session; says whether they are on."""
     is_enabled = not session.settings.completion.enabled
     session.choose("completion.enabled", is_enabled)
     session.tell("kruk/didChangeStatus", status.as_dict(session))
-    return {"enabled": is_enabled}
+    return is_enabled
 
 
 async def use_model(session: Session, name: object) -> dict[str, Any]:

@@ -54,11 +54,13 @@ class Editor:
             why = (answer or {}).get("failureReason") if isinstance(answer, dict) else None
             raise KrukError(f"The editor did not apply the edit{f': {why}' if why else ''}", "Run it again.")
 
-    async def show(self, uri: str, takes_focus: bool = False) -> bool:
+    async def show(self, uri: str, takes_focus: bool = False, selection: dict[str, Any] | None = None) -> bool:
         """Show a document, beside what the user is at unless it takes the focus; says whether it is shown."""
         if not self.client.shows_documents:
             return False
-        params = {"uri": uri, "external": False, "takeFocus": takes_focus}
+        params: dict[str, Any] = {"uri": uri, "external": False, "takeFocus": takes_focus}
+        if selection:
+            params["selection"] = selection
         try:
             answer = await self._connection.request("window/showDocument", params)
         except RpcError as error:

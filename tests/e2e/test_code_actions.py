@@ -536,6 +536,14 @@ async def test_the_wrong_arguments(desk):
         await it.command("kruk.action", {"uri": URI, "action": "simplfy"})
 
 
+@pytest.mark.parametrize("name", ["kruk.explain", "kruk.chat"])
+async def test_a_command_by_its_name_alone_says_that_it_needs_a_place(desk, name):
+    it = await desk()
+    answer = await it.editor.client.workspace_execute_command_async(types.ExecuteCommandParams(name))
+    assert not answer["applied"]
+    assert any("needs a place" in message for message in it.messages())
+
+
 def _at(line, character):
     return _span(line, character, line, character)
 

@@ -310,6 +310,7 @@ async def test_an_ordinary_item_is_whole_for_a_client_that_knows_no_text_edits(s
         item = (await editor.client.text_document_completion_async(params)).items[0]
         assert item.label == item.filter_text == "for name in names:"
         assert item.insert_text == block.replace("\n", newline)
+        assert item.kind == types.CompletionItemKind.Text  # Helix expands what is called a snippet
 
 
 async def test_the_label_of_an_ordinary_item_keeps_its_spaces(start):

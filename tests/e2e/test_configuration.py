@@ -74,9 +74,13 @@ async def test_toggle(start):
     run = types.ExecuteCommandParams("kruk.toggle")
     assert (await editor.client.workspace_execute_command_async(run))["enabled"] is False
     await editor.until("kruk/didChangeStatus", lambda params: params.state == "off")
+    await editor.until("window/showMessage", lambda params: "switched off" in params.message)
     assert await answer(editor) is None
-    await editor.client.workspace_execute_command_async(run)
+    editor.notes.clear()
+    quietly = types.ExecuteCommandParams("kruk.toggle", [{"show": False}])
+    assert (await editor.client.workspace_execute_command_async(quietly))["enabled"] is True
     assert await answer(editor) == "2"
+    assert not [method for method, _ in editor.notes if method == "window/showMessage"]
 
 
 async def test_a_model_that_could_not_be_loaded_is_tried_again_when_settings_come(start):

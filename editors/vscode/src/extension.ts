@@ -129,7 +129,7 @@ export function activate(context: vscode.ExtensionContext): void {
       const languages = toggled(settings.get<string[]>(LANGUAGES) ?? [], here().document.languageId)
       await settings.update(LANGUAGES, languages, vscode.ConfigurationTarget.Global)
     }),
-    serverCommand('kruk.toggleCompletions', () => vscode.commands.executeCommand('kruk.toggle')),
+    serverCommand('kruk.toggleCompletions', () => vscode.commands.executeCommand('kruk.toggle', { show: false })),
     command('kruk.chooseModel', async () => {
       const chosen = await pickModel(running.program, bar.status.model)
       if (chosen === undefined) return
