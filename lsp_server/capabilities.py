@@ -26,7 +26,6 @@ class Client:
     has_inline_completion: bool = False
     pulls_configuration: bool = False
     registers_configuration: bool = False
-    has_preselect: bool = False
     has_markdown_documentation: bool = False
     has_as_is_insertion: bool = False
     registers_watchers: bool = False
@@ -60,7 +59,6 @@ def read_client(capabilities: dict[str, Any]) -> Client:
         has_inline_completion=get("textDocument", "inlineCompletion") is not None,
         pulls_configuration=bool(get("workspace", "configuration")),
         registers_configuration=bool(get("workspace", "didChangeConfiguration", "dynamicRegistration")),
-        has_preselect=bool(get("textDocument", "completion", "completionItem", "preselectSupport")),
         has_markdown_documentation="markdown" in formats,
         has_as_is_insertion=1 in modes,
         has_action_literals=get("textDocument", "codeAction", "codeActionLiteralSupport") is not None,

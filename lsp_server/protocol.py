@@ -295,13 +295,12 @@ def completion_list(document: Document, at: int, text: str, client: Client) -> d
         if client.has_markdown_documentation
         else whole,
         "sortText": "\u0001",
+        "preselect": True,  # in Helix it puts the item first, though Helix does not declare to know it
         "filterText": first_line,  # not the word alone: what is typed on would hide the item
         "insertText": whole,  # for JupyterLab, which knows no textEdit
         "insertTextFormat": 1,
         "textEdit": {"range": lsp_range(document, at - len(word), at, client), "newText": whole},
     }
-    if client.has_preselect:
-        item["preselect"] = True
     if client.has_as_is_insertion:
         item["insertTextMode"] = 1
     return {"isIncomplete": True, "items": [item]}

@@ -26,7 +26,7 @@ from lsp_server.actions.words import instruction_in, values
 from lsp_server.chat.markdown import harmless
 from lsp_server.completion.refusal import excluded
 from lsp_server.errors import KrukError, nearest
-from lsp_server.handlers.editor import Editor
+from lsp_server.handlers.editor import INFO, Editor
 from lsp_server.handlers.explanation import Explanation
 from lsp_server.handlers.stream import Stream
 from lsp_server.jsonrpc import INVALID_PARAMS, RpcError
@@ -232,8 +232,8 @@ class _Run:
             open_one = self._open_at(file.path)
             there = open_one or Document(file.path.as_uri(), self.document.language_id, 0, file.text)
             applied = await self._change(there, changes_of_all(there, outcome.text), is_open=open_one is not None)
-        if self.applies:
-            await self.editor.show(file.path.as_uri())
+        if self.applies and not await self.editor.show(file.path.as_uri()):
+            self.editor.message(f"The tests are in `{file.path}`.", INFO)
         return answer | applied
 
     def _read(self, path: Path) -> str | None:

@@ -356,13 +356,14 @@ async def test_document_does_not_write_a_second_comment(desk):
     assert "already" in (await it.command("kruk.document", {"uri": URI, "range": _at(2, 5)}))["reason"]
 
 
-async def test_tests_go_where_the_project_keeps_them(desk, tmp_path):
+@pytest.mark.parametrize("shows", [True, False])
+async def test_tests_go_where_the_project_keeps_them(desk, tmp_path, shows):
     (tmp_path / "shop").mkdir()
     (tmp_path / "tests").mkdir()
     source = tmp_path / "shop" / "calc.py"
     source.write_text(PY)
     says = "```python\nfrom shop.calc import add\n\n\ndef test_add():\n    assert add(1, 2) == -1\n```"
-    it = await desk({"says": says})
+    it = await desk({"says": says}, show=shows)
     folders = types.WorkspaceFoldersChangeEvent([types.WorkspaceFolder(tmp_path.as_uri(), "x")], [])
     it.editor.client.workspace_did_change_workspace_folders(types.DidChangeWorkspaceFoldersParams(folders))
     it.open(PY, source.as_uri())
@@ -371,7 +372,8 @@ async def test_tests_go_where_the_project_keeps_them(desk, tmp_path):
     assert answer["file"] == (tmp_path / "tests" / "test_calc.py").as_uri()
     there = it.texts[answer["file"]]
     assert there == "from shop.calc import add\n\n\ndef test_add():\n    assert add(1, 2) == -1\n"
-    assert it.created == it.shown == [answer["file"]]
+    assert it.created == [answer["file"]] and it.shown == [answer["file"]] * shows
+    assert shows or any("test_calc.py" in message for message in it.messages())
 
 
 async def test_tests_are_added_to_a_file_that_is_there(desk, tmp_path):

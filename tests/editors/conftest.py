@@ -100,6 +100,22 @@ def find_lsp_mode() -> Found:
     return Found({"lsp_mode": folder}) if list(folder.glob("lsp-mode-*")) else Found({}, missing)
 
 
+def find_helix(first: tuple[int, int] = (25, 1)) -> Found:
+    """Helix from a version on, 25.01 or newer, and tmux to show it."""
+    path = os.environ.get("KRUK_HELIX") or shutil.which("hx") or shutil.which("helix")
+    if path and shutil.which("tmux"):
+        out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+        version = re.match(r"helix (\d+)\.(\d+)", out)
+        if version and (int(version[1]), int(version[2])) >= first:
+            return Found({"helix": Path(path)})
+    return Found({}, f"Helix tests not run: no Helix {first[0]}.{first[1]:02} (set KRUK_HELIX), or no tmux")
+
+
+def find_new_helix() -> Found:
+    """The same, of a version that shows documents."""
+    return find_helix((25, 7))
+
+
 def find_tmux() -> Found:
     """tmux, and the `kruk` of this Python."""
     tmux, kruk = shutil.which("tmux"), Path(sys.executable).with_name("kruk")
@@ -126,6 +142,8 @@ REQUIREMENTS: dict[str, Callable[[], Found]] = {
     "code_server": lru_cache(find_code_server),
     "jupyter": lru_cache(find_jupyter),
     "emacs": lru_cache(find_emacs),
+    "helix": lru_cache(find_helix),
+    "new_helix": lru_cache(find_new_helix),
     "lsp_mode": lru_cache(find_lsp_mode),
     "tmux": lru_cache(find_tmux),
     "vim": lru_cache(find_vim),
@@ -168,6 +186,18 @@ def emacs() -> Path:
 def lsp_mode() -> Path:
     """The folder of lsp-mode and what it needs."""
     return REQUIREMENTS["lsp_mode"]().parts["lsp_mode"]
+
+
+@pytest.fixture(scope="session")
+def helix() -> Path:
+    """The path of a Helix."""
+    return REQUIREMENTS["helix"]().parts["helix"]
+
+
+@pytest.fixture(scope="session")
+def new_helix() -> Path:
+    """The same, where it shows documents."""
+    return REQUIREMENTS["new_helix"]().parts["helix"]
 
 
 @pytest.fixture(scope="session")
