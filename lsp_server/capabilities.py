@@ -54,9 +54,10 @@ def read_client(capabilities: dict[str, Any]) -> Client:
     encoding: Encoding = next((name for name in offered if name in ("utf-8", "utf-16", "utf-32")), "utf-16")
     modes = get("textDocument", "completion", "completionItem", "insertTextModeSupport", "valueSet") or []
     formats = get("textDocument", "completion", "completionItem", "documentationFormat") or []
+    texts = get("textDocument")
     return Client(
         encoding=encoding,
-        has_inline_completion=get("textDocument", "inlineCompletion") is not None,
+        has_inline_completion=isinstance(texts, dict) and "inlineCompletion" in texts,  # lsp-mode says null for yes
         pulls_configuration=bool(get("workspace", "configuration")),
         registers_configuration=bool(get("workspace", "didChangeConfiguration", "dynamicRegistration")),
         has_markdown_documentation="markdown" in formats,
@@ -77,7 +78,7 @@ def read_client(capabilities: dict[str, Any]) -> Client:
 
 
 def initialize_result(client: Client) -> dict[str, Any]:
-    """Say what the server can do. Inline completion is offered to all: Emacs asks without declaring it."""
+    """Say what the server can do. Inline completion is offered to all, since one may ask without declaring it."""
     capabilities: dict[str, Any] = {
         "positionEncoding": client.encoding,
         "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},

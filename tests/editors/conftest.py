@@ -100,6 +100,14 @@ def find_lsp_mode() -> Found:
     return Found({"lsp_mode": folder}) if list(folder.glob("lsp-mode-*")) else Found({}, missing)
 
 
+def find_new_lsp_mode() -> Found:
+    """The same with lsp-mode 10 or newer, which has inline completion."""
+    folder = Path(os.environ.get("KRUK_NEW_ELPA") or os.devnull)
+    versions = [int(found.name.split("-")[2].split(".")[0]) for found in folder.glob("lsp-mode-[0-9]*")]
+    missing = "tests of lsp-mode 10 not run: no lsp-mode 10 (set KRUK_NEW_ELPA)"
+    return Found({"lsp_mode": folder}) if versions and max(versions) >= 10 else Found({}, missing)
+
+
 def find_helix(first: tuple[int, int] = (25, 1)) -> Found:
     """Helix from a version on, 25.01 or newer, and tmux to show it."""
     path = os.environ.get("KRUK_HELIX") or shutil.which("hx") or shutil.which("helix")
@@ -145,6 +153,7 @@ REQUIREMENTS: dict[str, Callable[[], Found]] = {
     "helix": lru_cache(find_helix),
     "new_helix": lru_cache(find_new_helix),
     "lsp_mode": lru_cache(find_lsp_mode),
+    "new_lsp_mode": lru_cache(find_new_lsp_mode),
     "tmux": lru_cache(find_tmux),
     "vim": lru_cache(find_vim),
 }
@@ -186,6 +195,12 @@ def emacs() -> Path:
 def lsp_mode() -> Path:
     """The folder of lsp-mode and what it needs."""
     return REQUIREMENTS["lsp_mode"]().parts["lsp_mode"]
+
+
+@pytest.fixture(scope="session")
+def new_lsp_mode() -> Path:
+    """The same of an lsp-mode that has inline completion."""
+    return REQUIREMENTS["new_lsp_mode"]().parts["lsp_mode"]
 
 
 @pytest.fixture(scope="session")

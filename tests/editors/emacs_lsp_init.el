@@ -11,6 +11,9 @@
                   :notification-handlers (ht ("kruk/didChangeStatus" #'ignore))))
 (add-hook 'python-mode-hook #'lsp)
 (define-key lsp-mode-map (kbd "C-c a") #'lsp-execute-code-action)
+(setq lsp-inline-completion-idle-delay 0.3) ; these two are for lsp-mode 10
+(with-eval-after-load 'lsp-inline-completion
+  (define-key lsp-inline-completion-active-map (kbd "TAB") #'lsp-inline-completion-accept))
 
 ;; So that nothing is asked, and the test can look into the buffers.
 (setq lsp-auto-guess-root t lsp-enabled-clients '(kruk) lsp-session-file (expand-file-name "lsp" (getenv "HOME")))

@@ -195,3 +195,21 @@ def test_lsp_mode_completes_and_acts(start: Callable[..., Emacs], lsp_mode: Path
     emacs.act("Kruk: Explain")
     emacs.terminal.until(lambda: "def add(a, b)" in emacs.text("Messages"), "the explanation, a message")
     assert "Unknown notification" not in emacs.text("Warnings")
+
+
+def test_a_newer_lsp_mode_shows_ghost_text_and_documents(
+    start: Callable[..., Emacs], new_lsp_mode: Path, project: Path
+) -> None:
+    script = {"knows": [f"{CODE}\n\ndef mul(a, b):\n    return a * b\n"], "says": ["It adds.", "Because."]}
+    emacs = start(script, lsp_mode=new_lsp_mode)
+    emacs.open(project / "sums.py")
+    emacs.terminal.press("M->")
+    emacs.terminal.type("\n\ndef mul(a, b):\nret")
+    emacs.terminal.until(lambda: "return a * b" in emacs.terminal.screen, "the ghost text")
+    assert emacs.text("^sums.py").endswith("    ret")
+    emacs.terminal.press("Tab")
+    emacs.terminal.until(lambda: emacs.text("^sums.py").endswith("    return a * b"), "the suggestion to be taken")
+    emacs.go_to(5)
+    emacs.act("Kruk: Explain")
+    emacs.terminal.until(lambda: emacs.text("^explanation-") == "# Explain: add\n\nIt adds.\n", "the explanation")
+    assert emacs.text("Warnings") == ""
