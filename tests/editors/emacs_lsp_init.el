@@ -7,7 +7,7 @@
 (lsp-register-client
  (make-lsp-client :new-connection (lsp-stdio-connection (read (getenv "KRUK_TEST_CONTACT")))
                   :activation-fn (lambda (&rest _) t)
-                  :add-on? t :priority -1 :server-id 'kruk
+                  :add-on? t :multi-root t :priority -1 :server-id 'kruk
                   :notification-handlers (ht ("kruk/didChangeStatus" #'ignore))))
 (add-hook 'python-mode-hook #'lsp)
 (define-key lsp-mode-map (kbd "C-c a") #'lsp-execute-code-action)
