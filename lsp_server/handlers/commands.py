@@ -18,7 +18,7 @@ from lsp_server.session import Session
 
 
 async def execute(session: Session, editor: Editor, params: ExecuteCommandParams) -> Any:
-    """Run one of our commands. What somebody chose by its name alone is said: few editors show answers and errors."""
+    """Run one of our commands. What comes of those run by name is said: few editors show answers and errors."""
     first = params.arguments[0] if params.arguments else None
     if first is None and params.command in (*ACTION_COMMANDS, "kruk.chat"):
         why = f"`{params.command}` needs a place. Choose it there among the code actions."
