@@ -1,0 +1,159 @@
+"""What the endpoint answers: OpenAI's `/v1/completions` and `/v1/models`, and llama.cpp's `/infill`.
+
+The answer is Kruk's own suggestion at the cursor that the prompt shows, not what the model would say to the prompt.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from lsp_server.completion.request import CompletionRequest
+from lsp_server.completion.trace import Trace
+from lsp_server.endpoint.documents import Documents
+from lsp_server.endpoint.fim import Place, read_prompt
+from lsp_server.endpoint.http import EVENTS, Call, Refused, Reply
+from lsp_server.session import Session
+
+T = TypeVar("T")
+
+
+class CompletionBody(msgspec.Struct, frozen=True):
+    """`POST /v1/completions`. Without `suffix` the cursor is where the prompt's FIM tokens say."""
+
+    prompt: str
+    suffix: str | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+
+
+class InfillBody(msgspec.Struct, frozen=True):
+    """`POST /infill`. `n_predict`: -1 sets no limit. Other files in `input_extra` are not looked at."""
+
+    input_prefix: str = ""
+    input_suffix: str = ""
+    prompt: str = ""
+    n_predict: Annotated[int, msgspec.Meta(ge=-1)] | None = None
+    stop: list[str] | None = None
+    stream: bool | None = None
+
+
+class Api:
+    """The routes. What a client shows is kept as documents of the session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._documents = Documents(session.close)
+        self._routes: dict[tuple[str, str], Callable[[bytes], Awaitable[Reply]]] = {
+            ("GET", "/v1/models"): self._models,
+            ("POST", "/v1/completions"): self._completions,
+            ("POST", "/infill"): self._infill,
+        }
+
+    async def answer(self, call: Call) -> Reply:
+        """Answer one request. Raises Refused, and asyncio.CancelledError."""
+        if handle := self._routes.get((call.method, call.path)):
+            return await handle(call.body)
+        methods = [method for method, path in self._routes if path == call.path]
+        if methods:
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"`{call.path}` is asked with {methods[0]}")
+        known = ", ".join(" ".join(route) for route in self._routes)
+        raise Refused(HTTPStatus.NOT_FOUND, f"There is no `{call.path}`. There is: {known}")
+
+    async def _models(self, _body: bytes) -> Reply:
+        row = {"id": self._model_name, "object": "model", "created": 0, "owned_by": "kruk"}
+        return Reply(msgspec.json.encode({"object": "list", "data": [row]}))
+
+    async def _completions(self, body: bytes) -> Reply:
+        asked = _decode(body, CompletionBody)
+        place = read_prompt(asked.prompt) if asked.suffix is None else Place(asked.prompt, asked.suffix)
+        stops = [asked.stop] if isinstance(asked.stop, str) else asked.stop
+        text, trace = await self._suggest(place, asked.max_tokens, stops)
+        counts = _counts(trace)
+        answer: dict[str, Any] = {
+            "id": f"cmpl-{uuid.uuid4().hex}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": self._model_name,
+            "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": "stop"}],
+            "usage": {
+                "prompt_tokens": counts["prompt"],
+                "completion_tokens": counts["model"],
+                "total_tokens": counts["prompt"] + counts["model"],
+            },
+            "reason": _reason(trace),
+        }
+        return _streamed(answer, done=True) if asked.stream else Reply(msgspec.json.encode(answer))
+
+    async def _infill(self, body: bytes) -> Reply:
+        asked = _decode(body, InfillBody)
+        place = Place(asked.input_prefix + asked.prompt, asked.input_suffix)
+        n_most = None if asked.n_predict == -1 else asked.n_predict
+        text, trace = await self._suggest(place, n_most, asked.stop)
+        counts = _counts(trace)
+        answer = {
+            "content": text,
+            "stop": True,
+            "model": self._model_name,
+            "tokens_evaluated": counts["prompt"],
+            "tokens_predicted": counts["model"],
+            "reason": _reason(trace),
+        }
+        return _streamed(answer, done=False) if asked.stream else Reply(msgspec.json.encode(answer))
+
+    async def _suggest(self, place: Place, n_most: int | None, stops: list[str] | None) -> tuple[str, Trace | None]:
+        """The suggestion, and its trace; nothing where nothing is wanted. Raises Refused without a model."""
+        if n_most == 0:  # llama.vim shows what it may soon ask about
+            return "", None
+        session = self._session
+        known = self._documents.put(place)
+        request = CompletionRequest(known.document, known.cursor, known.path, "automatic", n_most=n_most)
+        trace = session.new_trace(known.document.uri, "automatic")
+        text = await session.suggest(request, trace)
+        status = session.worker.status
+        if not text and status.state == "error":
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, status.message)
+        return _before(stops or [], text or ""), trace
+
+    @property
+    def _model_name(self) -> str:
+        model = self._session.worker.model
+        return model.info.name if model else self._session.settings.model or "kruk"
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(
+            HTTPStatus.BAD_REQUEST, f"The request cannot be read: {error}. Send it as OpenAI's API says"
+        ) from error
+
+
+def _before(stops: list[str], text: str) -> str:
+    """The text before the first stop in it."""
+    return text[: min((at for stop in stops if stop and (at := text.find(stop)) >= 0), default=None)]
+
+
+def _counts(trace: Trace | None) -> dict[str, int]:
+    """Tokens of the prompt and of what the model said; 0 for what was known already."""
+    rooms = {room["room"]: room for room in trace.as_dict()["rooms"]} if trace else {}
+    prompt, model = rooms.get("prompt", {}), rooms.get("model", {})
+    return {"prompt": prompt.get("promptTokens", 0), "model": model.get("tokens", 0)}
+
+
+def _reason(trace: Trace | None) -> str | None:
+    """Why there is no suggestion."""
+    return trace.reason if trace else "no tokens were asked for"
+
+
+def _streamed(answer: dict[str, Any], done: bool) -> Reply:
+    """The whole answer as one event: a suggestion is checked to its end before any of it is shown."""
+    events = b"data: " + msgspec.json.encode(answer) + b"\n\n"
+    return Reply(events + (b"data: [DONE]\n\n" if done else b""), kind=EVENTS)
