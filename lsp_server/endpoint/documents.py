@@ -80,7 +80,9 @@ def _follow(known: Known, place: Place) -> Known | None:
         above = below = ""
     whole = above + excerpt + below
     document = known.document
-    language_id = document.language_id or ("" if place.path else guess_language(whole))
+    language_id = document.language_id
+    if not language_id and not place.path and whole.count("\n") != text.count("\n"):
+        language_id = guess_language(whole)
     following = Document(document.uri, language_id, document.version + 1, whole)
     return Known(following, place.path, len(above), len(above) + len(place.prefix), len(above) + len(excerpt))
 
