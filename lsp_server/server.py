@@ -216,6 +216,10 @@ def serve_endpoint(port: int, loader_for: LoaderFor, options: object = None) -> 
     _log_to_stderr()
 
     async def main() -> None:
+        ended = asyncio.Event()
+        with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl-C interrupts `asyncio.run`
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, ended.set)
         session = _session(_log_status, loader_for, lambda *_: None)
         endpoint = Endpoint(session)
         for problem in session.configure(options, STARTED_WITH):
@@ -224,12 +228,11 @@ def serve_endpoint(port: int, loader_for: LoaderFor, options: object = None) -> 
         try:
             await endpoint.listen(port)
             session.ensure_model()
-            await asyncio.Event().wait()
+            await ended.wait()
         finally:
             await endpoint.stop()
             await _close(session)
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that service managers end it as Ctrl-C does
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())
     return 0

@@ -9,12 +9,11 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from lsp_server.completion.request import CompletionRequest
-from lsp_server.completion.trace import Trace
 from lsp_server.endpoint.documents import Documents
 from lsp_server.endpoint.fim import Place, read_prompt
 from lsp_server.endpoint.http import EVENTS, Call, Refused, Reply
@@ -42,6 +41,15 @@ class InfillBody(msgspec.Struct, frozen=True):
     n_predict: Annotated[int, msgspec.Meta(ge=-1)] | None = None
     stop: list[str] | None = None
     stream: bool | None = None
+
+
+class Said(NamedTuple):
+    """A suggestion, or why there is none; tokens of the prompt and of what the model said, 0 for what was known."""
+
+    text: str
+    reason: str | None
+    n_prompt: int = 0
+    n_said: int = 0
 
 
 class Api:
@@ -74,52 +82,53 @@ class Api:
         asked = _decode(body, CompletionBody)
         place = read_prompt(asked.prompt) if asked.suffix is None else Place(asked.prompt, asked.suffix)
         stops = [asked.stop] if isinstance(asked.stop, str) else asked.stop
-        text, trace = await self._suggest(place, asked.max_tokens, stops)
-        counts = _counts(trace)
-        answer: dict[str, Any] = {
+        said = await self._suggest(place, asked.max_tokens, stops)
+        answer = {
             "id": f"cmpl-{uuid.uuid4().hex}",
             "object": "text_completion",
             "created": int(time.time()),
             "model": self._model_name,
-            "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": "stop"}],
+            "choices": [{"index": 0, "text": said.text, "logprobs": None, "finish_reason": "stop"}],
             "usage": {
-                "prompt_tokens": counts["prompt"],
-                "completion_tokens": counts["model"],
-                "total_tokens": counts["prompt"] + counts["model"],
+                "prompt_tokens": said.n_prompt,
+                "completion_tokens": said.n_said,
+                "total_tokens": said.n_prompt + said.n_said,
             },
-            "reason": _reason(trace),
+            "reason": said.reason,
         }
-        return _streamed(answer, done=True) if asked.stream else Reply(msgspec.json.encode(answer))
+        return _reply(answer, asked.stream, b"data: [DONE]\n\n")
 
     async def _infill(self, body: bytes) -> Reply:
         asked = _decode(body, InfillBody)
         place = Place(asked.input_prefix + asked.prompt, asked.input_suffix)
-        n_most = None if asked.n_predict == -1 else asked.n_predict
-        text, trace = await self._suggest(place, n_most, asked.stop)
-        counts = _counts(trace)
+        said = await self._suggest(place, None if asked.n_predict == -1 else asked.n_predict, asked.stop)
         answer = {
-            "content": text,
+            "content": said.text,
             "stop": True,
             "model": self._model_name,
-            "tokens_evaluated": counts["prompt"],
-            "tokens_predicted": counts["model"],
-            "reason": _reason(trace),
+            "tokens_evaluated": said.n_prompt,
+            "tokens_predicted": said.n_said,
+            "reason": said.reason,
         }
-        return _streamed(answer, done=False) if asked.stream else Reply(msgspec.json.encode(answer))
+        return _reply(answer, asked.stream)
 
-    async def _suggest(self, place: Place, n_most: int | None, stops: list[str] | None) -> tuple[str, Trace | None]:
-        """The suggestion, and its trace; nothing where nothing is wanted. Raises Refused without a model."""
+    async def _suggest(self, place: Place, n_most: int | None, stops: list[str] | None) -> Said:
+        """Suggest at a place. Raises Refused when there is no model."""
         if n_most == 0:  # llama.vim shows what it may soon ask about
-            return "", None
+            return Said("", "no tokens were asked for")
         session = self._session
         known = self._documents.put(place)
         request = CompletionRequest(known.document, known.cursor, known.path, "automatic", n_most=n_most)
         trace = session.new_trace(known.document.uri, "automatic")
         text = await session.suggest(request, trace)
+        if text is None:
+            return Said("", "superseded by a newer request")
         status = session.worker.status
         if not text and status.state == "error":
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, status.message)
-        return _before(stops or [], text or ""), trace
+        rooms = {room["room"]: room for room in trace.as_dict()["rooms"]}
+        n_prompt = rooms.get("prompt", {}).get("promptTokens", 0)
+        return Said(_before(stops or [], text), trace.reason, n_prompt, rooms.get("model", {}).get("tokens", 0))
 
     @property
     def _model_name(self) -> str:
@@ -141,19 +150,7 @@ def _before(stops: list[str], text: str) -> str:
     return text[: min((at for stop in stops if stop and (at := text.find(stop)) >= 0), default=None)]
 
 
-def _counts(trace: Trace | None) -> dict[str, int]:
-    """Tokens of the prompt and of what the model said; 0 for what was known already."""
-    rooms = {room["room"]: room for room in trace.as_dict()["rooms"]} if trace else {}
-    prompt, model = rooms.get("prompt", {}), rooms.get("model", {})
-    return {"prompt": prompt.get("promptTokens", 0), "model": model.get("tokens", 0)}
-
-
-def _reason(trace: Trace | None) -> str | None:
-    """Why there is no suggestion."""
-    return trace.reason if trace else "no tokens were asked for"
-
-
-def _streamed(answer: dict[str, Any], done: bool) -> Reply:
-    """The whole answer as one event: a suggestion is checked to its end before any of it is shown."""
-    events = b"data: " + msgspec.json.encode(answer) + b"\n\n"
-    return Reply(events + (b"data: [DONE]\n\n" if done else b""), kind=EVENTS)
+def _reply(answer: dict[str, Any], is_streamed: bool | None, end: bytes = b"") -> Reply:
+    """The answer as JSON, or as a stream of one event: all of a suggestion is checked before any of it is shown."""
+    page = msgspec.json.encode(answer)
+    return Reply(b"data: " + page + b"\n\n" + end, kind=EVENTS) if is_streamed else Reply(page)

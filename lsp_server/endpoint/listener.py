@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from asyncio import StreamReader, StreamWriter
 
@@ -67,7 +68,6 @@ class Endpoint:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
-        try:
+        with contextlib.suppress(asyncio.CancelledError):  # by `stop`; asyncio's streams would print it
             await converse(reader, writer, self._api.answer)
-        finally:
-            self._connections.discard(task)
+        self._connections.discard(task)
