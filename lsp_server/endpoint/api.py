@@ -6,7 +6,7 @@ The answer is Kruk's own suggestion at the cursor that the prompt shows, not wha
 from __future__ import annotations
 
 import time
-import uuid
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -16,7 +16,7 @@ import msgspec
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.endpoint.documents import Documents
 from lsp_server.endpoint.fim import Place, read_prompt
-from lsp_server.endpoint.http import EVENTS, Call, Refused, Reply
+from lsp_server.endpoint.http import EVENTS, Call, Refused, Reply, converse
 from lsp_server.session import Session
 
 T = TypeVar("T")
@@ -64,8 +64,11 @@ class Api:
             ("POST", "/infill"): self._infill,
         }
 
-    async def answer(self, call: Call) -> Reply:
-        """Answer one request. Raises Refused, and asyncio.CancelledError."""
+    async def converse(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Answer one client until it has gone."""
+        await converse(reader, writer, self._answer)
+
+    async def _answer(self, call: Call) -> Reply:
         if handle := self._routes.get((call.method, call.path)):
             return await handle(call.body)
         methods = [method for method, path in self._routes if path == call.path]
@@ -84,7 +87,7 @@ class Api:
         stops = [asked.stop] if isinstance(asked.stop, str) else asked.stop
         said = await self._suggest(place, asked.max_tokens, stops)
         answer = {
-            "id": f"cmpl-{uuid.uuid4().hex}",
+            "id": f"cmpl-{time.time_ns()}",
             "object": "text_completion",
             "created": int(time.time()),
             "model": self._model_name,

@@ -7,8 +7,6 @@ import contextlib
 import logging
 from asyncio import StreamReader, StreamWriter
 
-from lsp_server.endpoint.api import Api
-from lsp_server.endpoint.http import converse
 from lsp_server.errors import KrukError
 from lsp_server.session import Session
 
@@ -22,7 +20,6 @@ class Endpoint:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._api = Api(session)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._wanted = 0  # the port that was asked for last
@@ -45,6 +42,9 @@ class Endpoint:
 
     async def listen(self, port: int) -> None:
         """Listen at a port, 0: at one that is free. Raises KrukError when it is taken."""
+        from lsp_server.endpoint.api import Api  # not at the top: who has it off need not wait for an HTTP library
+
+        self._api = Api(self._session)
         try:
             self._server = await asyncio.start_server(self._converse, ADDRESS, port)
         except OSError as error:
@@ -69,5 +69,5 @@ class Endpoint:
         assert task is not None
         self._connections.add(task)
         with contextlib.suppress(asyncio.CancelledError):  # by `stop`; asyncio's streams would print it
-            await converse(reader, writer, self._api.answer)
+            await self._api.converse(reader, writer)
         self._connections.discard(task)
