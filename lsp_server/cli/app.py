@@ -34,7 +34,9 @@ def serve(
     tcp: Annotated[int | None, typer.Option("--tcp", metavar="PORT", help="Serve on 127.0.0.1 only.")] = None,
     endpoint: Annotated[
         int | None,
-        typer.Option("--endpoint", metavar="PORT", help="Serve a completions endpoint on 127.0.0.1, and no editor."),
+        typer.Option(
+            "--endpoint", min=0, max=65535, metavar="PORT", help="Only give completions over HTTP, on 127.0.0.1."
+        ),
     ] = None,
     model: Annotated[str, typer.Option("--model", metavar="ID|PATH", help="Unless the editor sets one.")] = "",
     others: OtherSettings = "",

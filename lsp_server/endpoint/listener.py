@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from asyncio import StreamReader, StreamWriter
+from collections.abc import Coroutine
 
 from lsp_server.errors import KrukError
 from lsp_server.session import Session
@@ -44,9 +44,11 @@ class Endpoint:
         """Listen at a port, 0: at one that is free. Raises KrukError when it is taken."""
         from lsp_server.endpoint.api import Api  # not at the top: who has it off need not wait for an HTTP library
 
-        self._api = Api(self._session)
+        api = Api(self._session)
         try:
-            self._server = await asyncio.start_server(self._converse, ADDRESS, port)
+            self._server = await asyncio.start_server(
+                lambda *streams: self._serve(api.converse(*streams)), ADDRESS, port
+            )
         except OSError as error:
             why = error.strerror or str(error)
             hint = "If it is another Kruk, ask that one; else choose another port, here and in the editor"
@@ -64,10 +66,10 @@ class Endpoint:
         if self._connections:
             await asyncio.wait(self._connections)
 
-    async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def _serve(self, talk: Coroutine[None, None, None]) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
         with contextlib.suppress(asyncio.CancelledError):  # by `stop`; asyncio's streams would print it
-            await self._api.converse(reader, writer)
+            await talk
         self._connections.discard(task)
