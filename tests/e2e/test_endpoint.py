@@ -302,6 +302,8 @@ async def test_a_taken_port_is_said_and_the_editor_goes_on(start):
 async def test_the_setting_turns_it_on_and_off(on):
     editor, port = await on({"knows": [KNOWN]})
     async with Client(port) as client:
+        await client.send(zed())
+        assert (await client.receive())[0] == 200
         settings = types.DidChangeConfigurationParams({"kruk": {"endpoint": {"port": 0}}})
         editor.client.workspace_did_change_configuration(settings)
         assert await asyncio.wait_for(client.reader.read(), 20) == b""  # what was open is closed
@@ -313,7 +315,9 @@ async def test_the_setting_turns_it_on_and_off(on):
 
 async def test_an_editor_can_quit_while_a_client_is_connected(on):
     editor, port = await on({"knows": [KNOWN]})
-    async with Client(port):
+    async with Client(port) as client:
+        await client.send(zed())
+        assert (await client.receive())[0] == 200
         assert await editor.quit() == 0
 
 
