@@ -11,6 +11,7 @@ import psutil
 import pytest
 from lsprotocol import types
 
+from lsp_server.cli import doctor
 from lsp_server.endpoint.http import MAX_BODY_BYTES
 from tests.conftest import ROOT
 
@@ -389,6 +390,13 @@ def test_alone_a_taken_port_or_a_wrong_setting_ends_it_with_a_message(kruk):
         port = other.getsockname()[1]
         assert f"cannot listen on 127.0.0.1:{port}" in kruk("serve", "--endpoint", port, code=1).stderr
     assert "is not JSON" in kruk("serve", "--endpoint", 0, "--settings", "{", code=1).stderr
+
+
+def test_the_doctor_notes_a_taken_port():
+    finding = doctor._endpoint(8012, None)
+    assert finding.level == "note"
+    assert "8012 on 127.0.0.1 is taken" in finding.text
+    assert "choose another port" in finding.advice
 
 
 @pytest.mark.model
