@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 from lsp_server.capabilities import Client, initialize_result, read_client
 from lsp_server.completion import recall
 from lsp_server.completion.recall import Recall
+from lsp_server.endpoint.listener import Endpoint
 from lsp_server.handlers import chat, code_action, commands, configuration, inline_completion, status, sync
 from lsp_server.handlers.editor import Editor
 from lsp_server.jsonrpc import (
@@ -62,9 +64,8 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._connection = Connection(reader, writer, self._route, lambda: self._end(None))
-        self.session = Session(Worker(self._on_status), loader_for, self._connection.notify)
-        self.session.memory.states = States(CacheFolder("states", states.DISK_BYTES))
-        self.session.memory.recall = Recall(CacheFolder("documents", recall.DISK_BYTES))
+        self.session = _session(self._on_status, loader_for, self._connection.notify)
+        self._endpoint = Endpoint(self.session)
         self._client = Client()
         self._editor = Editor(self._connection)
         self._is_initialized = False
@@ -81,21 +82,16 @@ class Server:
             return await self._ended
         finally:
             logging.getLogger("lsp_server").removeHandler(forwarder)
-            self.session.memory.projects.stop()
-            await self._keep()
-            self.session.worker.close()
-
-    async def _keep(self) -> None:
-        """Leave on disk what the next run can use; a model that is not there, or busy, must not delay the end."""
-        if self.session.worker.model:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(asyncio.wrap_future(self.session.keep(Urgency.COMPLETION)), KEEP_S)
+            await self._endpoint.stop()
+            await _close(self.session)
 
     def _methods(self) -> dict[str, Method]:
-        session = self.session
+        session, endpoint = self.session, self._endpoint
         return {
             "initialize": Method(InitializeParams, self._initialize),
-            "initialized": Method(None, lambda _: configuration.initialized(session, self._client, self._connection)),
+            "initialized": Method(
+                None, lambda _: configuration.initialized(session, endpoint, self._client, self._connection)
+            ),
             "shutdown": Method(None, self._shutdown),
             "exit": Method(None, lambda _: self._end(None)),
             "textDocument/didOpen": Method(DidOpenParams, lambda p: sync.did_open(session, p)),
@@ -118,7 +114,7 @@ class Server:
             "codeAction/resolve": Method(None, lambda p: code_action.resolve(session, self._editor, p)),
             "workspace/didChangeConfiguration": Method(
                 DidChangeConfigurationParams,
-                lambda p: configuration.did_change(session, self._client, self._connection, p),
+                lambda p: configuration.did_change(session, endpoint, self._client, self._connection, p),
             ),
             "workspace/didChangeWorkspaceFolders": Method(
                 DidChangeWorkspaceFoldersParams, lambda p: sync.did_change_folders(session, p)
@@ -215,6 +211,33 @@ def serve(reader: BinaryIO, writer: BinaryIO, loader_for: LoaderFor, options: ob
     return asyncio.run(main())
 
 
+def serve_endpoint(port: int, loader_for: LoaderFor, options: object = None) -> int:
+    """Serve the completions endpoint alone until Ctrl-C; returns the exit code. Raises KrukError for a taken port."""
+    _log_to_stderr()
+
+    async def main() -> None:
+        ended = asyncio.Event()
+        with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl-C interrupts `asyncio.run`
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        session = _session(_log_status, loader_for, lambda *_: None)
+        endpoint = Endpoint(session)
+        for problem in session.configure(options, STARTED_WITH):
+            log.warning("%s", problem)
+        logging.getLogger("lsp_server").setLevel(_LEVELS[session.settings.log_level])
+        try:
+            await endpoint.listen(port)
+            session.ensure_model()
+            await ended.wait()
+        finally:
+            await endpoint.stop()
+            await _close(session)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main())
+    return 0
+
+
 def serve_tcp(port: int, loader_for: LoaderFor, options: object = None) -> int:
     """Serve one client that connects to 127.0.0.1; returns the exit code."""
     import socket
@@ -225,6 +248,32 @@ def serve_tcp(port: int, loader_for: LoaderFor, options: object = None) -> int:
         connection, _ = listener.accept()
     with connection, connection.makefile("rb") as reader, connection.makefile("wb") as writer:
         return serve(reader, writer, loader_for, options)
+
+
+def _session(
+    on_status: Callable[[Status], None], loader_for: LoaderFor, tell: Callable[[str, object], None]
+) -> Session:
+    """A session that keeps states and suggestions in the cache folder."""
+    session = Session(Worker(on_status), loader_for, tell)
+    session.memory.states = States(CacheFolder("states", states.DISK_BYTES))
+    session.memory.recall = Recall(CacheFolder("documents", recall.DISK_BYTES))
+    return session
+
+
+async def _close(session: Session) -> None:
+    """End a session; a model that is not there, or busy, must not delay the end."""
+    session.memory.projects.stop()
+    if session.worker.model:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(asyncio.wrap_future(session.keep(Urgency.COMPLETION)), KEEP_S)
+    session.worker.close()
+
+
+def _log_status(new: Status) -> None:
+    if new.state == "error":
+        log.error("%s", new.message)
+    elif new.state != "busy":
+        log.debug("status: %s", new)
 
 
 class _LogForwarder(logging.Handler):

@@ -69,6 +69,7 @@ class Session:
     roots: tuple[str, ...] = ()
     memory: Memory = field(default_factory=Memory)
     conversations: Conversations = field(default_factory=Conversations)
+    endpoint: str = ""  # its address, while it listens
     refused_edit: tuple[object, dict[str, Any]] | None = None  # by the editor, with what it was made for
     last_trace: Trace | None = None
     n_requests: int = 0

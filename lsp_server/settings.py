@@ -137,6 +137,14 @@ OPTIONS = (
         "LoRA adapters for the model: paths of GGUF files that were trained for it, each with `@` and a scale behind "
         "it where that is not 1, such as `~/ours.gguf@0.5`. A server's model has its own.",
     ),
+    Option(
+        "endpoint.port",
+        0,
+        "Port on 127.0.0.1 where suggestions are given over HTTP too, to editors and plugins that ask a completions "
+        "endpoint; 0: none.",
+        minimum=0,
+        maximum=65535,
+    ),
     Option("answerLanguage", "", "Language of explanations and chat, such as `pl`. Empty: the question's."),
     Option(
         "logLevel",
@@ -188,6 +196,7 @@ class Settings:
     context_size: int
     adapters: tuple[str, ...]
     remote: RemoteSettings
+    endpoint_port: int
     answer_language: str
     log_level: str
 
@@ -294,6 +303,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
             key_file=values["remote.keyFile"],
             patience_s=values["remote.patience"],
         ),
+        endpoint_port=values["endpoint.port"],
         answer_language=values["answerLanguage"],
         log_level=values["logLevel"],
     )

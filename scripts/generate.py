@@ -26,8 +26,8 @@ TABLE_END = "<!-- settings:end -->"
 
 # Settings of the machine rather than of a folder. A workspace may override them only when it is trusted.
 MACHINE = {"model", "chatModel", "adapters", "threads", "contextSize"}
-# Settings that no workspace may have: it could send the user's text to whom it likes.
-ONLY_MACHINE = "remote."
+# Settings that no workspace may have: it could send the user's text to whom it likes, or open a port.
+ONLY_MACHINE = ("remote.", "endpoint.")
 
 # What the VS Code extension reads itself and never sends to the server.
 EXTENSION_ONLY: dict[str, dict[str, Any]] = {

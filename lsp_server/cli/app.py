@@ -8,8 +8,11 @@ import typer
 
 from lsp_server import __version__
 from lsp_server.cli import ask, complete, demo, doctor, models
+from lsp_server.cli.console import fail
 from lsp_server.cli.eval import evaluate
-from lsp_server.cli.serve import serve_stdio, serve_tcp
+from lsp_server.cli.options import OtherSettings, values_of
+from lsp_server.cli.serve import serve_endpoint, serve_stdio, serve_tcp
+from lsp_server.errors import KrukError
 
 app = typer.Typer(
     help="Kruk: a coder model in your editor, on your own machine.",
@@ -29,10 +32,22 @@ app.command("eval")(evaluate)
 def serve(
     stdio: Annotated[bool, typer.Option("--stdio", help="Serve on stdin and stdout; so it does anyway.")] = True,
     tcp: Annotated[int | None, typer.Option("--tcp", metavar="PORT", help="Serve on 127.0.0.1 only.")] = None,
+    endpoint: Annotated[
+        int | None,
+        typer.Option(
+            "--endpoint", min=0, max=65535, metavar="PORT", help="Only give completions over HTTP, on 127.0.0.1."
+        ),
+    ] = None,
     model: Annotated[str, typer.Option("--model", metavar="ID|PATH", help="Unless the editor sets one.")] = "",
+    others: OtherSettings = "",
 ) -> None:
     """Run the language server, as an editor does."""
-    options = {"model": model} if model else None
+    try:
+        options = values_of(model, "", False, others)
+        if endpoint is not None:
+            serve_endpoint(endpoint, options)
+    except KrukError as error:
+        fail(error)
     if tcp is not None:
         serve_tcp(tcp, options)
     serve_stdio(options)

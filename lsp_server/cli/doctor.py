@@ -241,6 +241,13 @@ def _editors() -> Iterator[Finding]:
         yield Finding("Editor", "note", "none of the known ones is on PATH")
 
 
+def _endpoint(port: int, address: str | None) -> Finding:
+    if address:
+        return Finding("Endpoint", "good", f"suggestions can be given at {address}, to programs on this machine only")
+    advice = "If it is another Kruk, ask that one; else choose another port, here and in the editor"
+    return Finding("Endpoint", "note", f"the port {port} on 127.0.0.1 is taken", advice)
+
+
 def _is_old_neovim(version: str) -> bool:
     numbers = version.removeprefix("NVIM v").split(".")
     return numbers[0] == "0" and len(numbers) > 1 and numbers[1].isdigit() and int(numbers[1]) < 12
@@ -266,7 +273,10 @@ def _try_one(root: Path, values: dict[str, Any]) -> Iterator[Finding]:
         if status["state"] == "error":
             yield Finding("Self-test", "bad", status["message"])
             return
-        yield Finding("KV cache", "good", client.request("kruk/status", None)["kvCache"])
+        status = client.request("kruk/status", None)
+        yield Finding("KV cache", "good", status["kvCache"])
+        if port := values.get("endpoint.port"):
+            yield _endpoint(port, status["endpoint"])
         uri = client.open(root / "add.py", _SAMPLE + _SAMPLE_AFTER, "python")
         position = {"line": 1, "character": len("    return ")}
         params = {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": 1}}

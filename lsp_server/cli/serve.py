@@ -26,6 +26,14 @@ def serve_tcp(port: int, options: object = None) -> NoReturn:
     end(serve(port, loader_for, options))
 
 
+def serve_endpoint(port: int, options: object = None) -> NoReturn:
+    """Serve the completions endpoint on 127.0.0.1 without an editor, then end the process. Raises KrukError."""
+    from lsp_server.model.loading import loader_for
+    from lsp_server.server import serve_endpoint as serve
+
+    end(serve(port, loader_for, options))
+
+
 def end(code: int) -> NoReturn:
     """End at once: the reader's thread may hang in a read, and the model's in llama.cpp."""
     sys.stderr.flush()

@@ -71,7 +71,7 @@ async def _walk(flight: Flight, settings: Settings, worker: Worker, memory: Memo
             counts["isBranch"], counts["confidence"] = known.is_branch, round(known.confidence, 3)
             reason = _unsure(request, known.confidence, options)
             return ("", reason) if reason else (known.text, None)
-        output = memory.outputs.find(request, shape, options.max_tokens)
+        output = memory.outputs.find(request, shape, request.at_most(options.max_tokens))
         counts["written"] = output is not None
     if output is None:
         output = await _write(flight, shape, settings, worker, memory)
@@ -108,7 +108,7 @@ async def _write(flight: Flight, shape: Shape, settings: Settings, worker: Worke
     newest = memory.outputs.newest(request.document.uri)
     hint = unix(newest.before[-HINT_CHARS:] + newest.text) if newest else ""
     least = options.min_confidence if request.trigger == "automatic" else 0.0
-    task = Task(request, shape, seen, options.max_tokens, hint, least)
+    task = Task(request, shape, seen, request.at_most(options.max_tokens), hint, least)
     urgency = Urgency.PREFETCH if request.trigger == "ahead" else Urgency.COMPLETION
     flight.job = worker.submit(urgency, job.suggest(task, flight, memory.states))
     outcome = flight.outcome = await asyncio.wrap_future(flight.job)

@@ -16,13 +16,18 @@ Trigger: TypeAlias = Literal["invoked", "automatic", "ahead"]  # ahead: nobody h
 
 @dataclass(frozen=True)
 class CompletionRequest:
-    """`path` is relative to the workspace; None for what is in no file."""
+    """`path` is relative to the workspace; None for what is in no file. `n_most`: tokens, by the client."""
 
     document: Document
     offset: int
     path: str | None
     trigger: Trigger
     root: str | None = None  # URI of the workspace folder that `path` is relative to
+    n_most: int | None = None
+
+    def at_most(self, n_tokens: int) -> int:
+        """So many tokens, or as few as the client wants."""
+        return min(n_tokens, self.n_most or n_tokens)
 
     @functools.cached_property
     def part(self) -> Part:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from lsp_server.capabilities import Client
+from lsp_server.endpoint.listener import Endpoint
 from lsp_server.handlers import status
 from lsp_server.jsonrpc import Connection, RpcError
 from lsp_server.protocol import DidChangeConfigurationParams
@@ -15,7 +16,7 @@ from lsp_server.settings import SECTION
 log = logging.getLogger(__name__)
 
 
-async def initialized(session: Session, client: Client, connection: Connection) -> None:
+async def initialized(session: Session, endpoint: Endpoint, client: Client, connection: Connection) -> None:
     """Ask to hear of changed settings, where the client wants to be asked, and fetch them."""
     if client.registers_configuration:
         registration = {
@@ -38,16 +39,28 @@ async def initialized(session: Session, client: Client, connection: Connection) 
         except RpcError as error:
             log.info("the client does not tell when files change: %s", error.message)
     await _pull(session, client, connection)
+    await follow(session, endpoint)
 
 
 async def did_change(
-    session: Session, client: Client, connection: Connection, params: DidChangeConfigurationParams
+    session: Session,
+    endpoint: Endpoint,
+    client: Client,
+    connection: Connection,
+    params: DidChangeConfigurationParams,
 ) -> None:
     """Take over pushed settings, or fetch them when the client only says that something changed."""
     if params.settings is None:
         await _pull(session, client, connection)
     else:
         _take_over(session, params.settings)
+    await follow(session, endpoint)
+
+
+async def follow(session: Session, endpoint: Endpoint) -> None:
+    """Let the endpoint listen where the settings say, and tell of it."""
+    if await endpoint.follow():
+        session.tell("kruk/didChangeStatus", status.as_dict(session))
 
 
 def report(session: Session, problems: Sequence[str]) -> None:

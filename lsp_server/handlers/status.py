@@ -22,6 +22,8 @@ def as_dict(session: Session) -> dict[str, Any]:
     if remote.allows_non_local:
         leaves = f"text is sent to {server.url}" if server and not server.is_local else "text may leave this machine"
         message = f"{message}. `kruk.remote.allowNonLocal` is on: {leaves}"
+    if session.endpoint:
+        message = f"{message}. `kruk.endpoint.port` is set: suggestions are given at {session.endpoint} too"
     pace = None if model is None or isinstance(model, Speaker) else model.drafter.pace.tokens_per_second
     return {
         "state": state,
@@ -36,6 +38,7 @@ def as_dict(session: Session) -> dict[str, Any]:
         "kvCache": model.info.memory_kind if model else None,
         "server": {"url": server.url, "kind": server.kind, "isLocal": server.is_local} if server else None,
         "allowsNonLocal": remote.allows_non_local,
+        "endpoint": session.endpoint or None,
     }
 
 

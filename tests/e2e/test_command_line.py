@@ -1,6 +1,7 @@
 """The commands as a user runs them, in processes of their own."""
 
 import json
+import socket
 
 import pytest
 
@@ -58,12 +59,15 @@ def test_demo_shows_a_completion_and_an_explanation(kruk, installed):
 
 @pytest.mark.model
 def test_doctor_with_a_model_is_content(kruk, installed):
-    findings = json.loads(kruk("doctor", "--json").stdout)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]  # free again behind this
+    findings = json.loads(kruk("doctor", "--json", "--settings", f'{{"endpoint.port": {port}}}').stdout)
     assert [finding for finding in findings if finding["level"] == "bad"] == []
     by_topic = {finding["topic"]: finding["text"] for finding in findings}
     assert "the hash is right" in by_topic["File"]
     assert "a + b" in by_topic["Self-test"]
     assert "tokens a second" in by_topic["Self-test"]
+    assert f"http://127.0.0.1:{port}" in by_topic["Endpoint"]
     assert "llama-cpp-python" in by_topic["llama.cpp"]
 
 

@@ -10,6 +10,7 @@
 ---@field contextSize? integer Tokens that the KV cache can hold. More needs more memory.
 ---@field remote? kruk.Settings.remote
 ---@field adapters? string[] LoRA adapters for the model: paths of GGUF files that were trained for it, each with `@` and a scale behind it where that is not 1, such as `~/ours.gguf@0.5`. A server's model has its own.
+---@field endpoint? kruk.Settings.endpoint
 ---@field answerLanguage? string Language of explanations and chat, such as `pl`. Empty: the question's.
 ---@field logLevel? 'error'|'warning'|'info'|'debug' How much is written to stderr and to the editor's log.
 
@@ -34,3 +35,6 @@
 ---@field allowNonLocal? boolean Allow an address that is not on this machine. The text around the cursor, and what is asked in chat with all that it mentions, is then sent there.
 ---@field keyFile? string File with the server's key. Empty: the environment variable `KRUK_REMOTE_KEY`, if there is one.
 ---@field patience? integer Seconds that the server may say nothing before Kruk gives an answer up.
+
+---@class kruk.Settings.endpoint
+---@field port? integer Port on 127.0.0.1 where suggestions are given over HTTP too, to editors and plugins that ask a completions endpoint; 0: none.
