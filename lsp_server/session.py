@@ -144,7 +144,8 @@ class Session:
         """Load the model that the settings ask for, unless it is the one asked for last and that went well."""
         settings = self.settings
         remote = settings.remote if settings.remote.url else None
-        wanted = (settings.model, settings.adapters, settings.context_size, settings.threads, remote)
+        how = (settings.adapters, settings.draft_model, settings.context_size, settings.threads)
+        wanted = (settings.model, *how, remote)
         if wanted != self._asked_for or self.worker.status.state == "error":
             self._asked_for = wanted
             self._forget_suggestions()
@@ -159,7 +160,8 @@ class Session:
 
     def _ensure_chat_model(self) -> None:
         settings = self.settings
-        wanted = (settings.chat_model, settings.context_size, settings.threads) if self.has_chat_model else None
+        how = (settings.adapters, settings.draft_model, settings.context_size, settings.threads)
+        wanted = (settings.chat_model, *how) if self.has_chat_model else None
         if wanted != self._asked_for_chat:
             self._asked_for_chat = wanted
             own = replace(settings, model=settings.chat_model)
@@ -281,7 +283,7 @@ class Session:
         if flight.outcome:
             branches = idle.branches(flight.outcome, self.worker, self.memory)
             spare = idle.prepare_spare(flight.outcome, self.settings, self.worker, self.memory)
-            self._in_idle_time(*branches, spare)
+            self._in_idle_time(*branches, spare, idle.follow(flight.outcome, self.worker))
 
     def _in_idle_time(self, *work: Coroutine[Any, Any, None]) -> None:
         """Do some work in the place of what was to be done before."""

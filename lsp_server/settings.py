@@ -49,6 +49,12 @@ OPTIONS = (
         "Model for actions and chat, loaded beside `model` when one is first asked for. "
         "Empty: `model`, which must then be an instruct model.",
     ),
+    Option(
+        "draftModel",
+        "",
+        "Small model of the same vocabulary that drafts what the model says, where `kruk doctor --draft-model` has "
+        "measured that this is faster. Empty: none.",
+    ),
     Option("completion.enabled", True, "Suggest completions."),
     Option(
         "completion.debounceMs",
@@ -189,6 +195,7 @@ class Settings:
 
     model: str
     chat_model: str
+    draft_model: str
     completion: CompletionSettings
     context_enabled: bool
     context_budget_tokens: int
@@ -280,6 +287,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     return Settings(
         model=values["model"],
         chat_model=values["chatModel"],
+        draft_model=values["draftModel"],
         completion=CompletionSettings(
             enabled=values["completion.enabled"],
             debounce_ms=values["completion.debounceMs"],

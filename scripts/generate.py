@@ -25,7 +25,7 @@ TABLE_BEGIN = "<!-- settings:begin -->"
 TABLE_END = "<!-- settings:end -->"
 
 # Settings of the machine rather than of a folder. A workspace may override them only when it is trusted.
-MACHINE = {"model", "chatModel", "adapters", "threads", "contextSize"}
+MACHINE = {"model", "chatModel", "draftModel", "adapters", "threads", "contextSize"}
 # Settings that no workspace may have: it could send the user's text to whom it likes, or open a port.
 ONLY_MACHINE = ("remote.", "endpoint.")
 

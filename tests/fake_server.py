@@ -2,8 +2,8 @@
 
 usage: python -m tests.fake_server SCRIPT.json
 The script: {"knows": [text, …], "says": text, "wavers": text, "loadError": text, "loadSeconds": n,
-"isBase": bool, "chatSays": text}. "chatSays" is what the model named `chat` says. "says" may be a list: what it says
-in a conversation's first turn, in the second, and so on.
+"isBase": bool, "chatSays": text, "drafts": text}. "chatSays" is what the model named `chat` says. "says" may be a
+list: what it says in a conversation's first turn, in the second, and so on. "drafts": what is said of a draft model.
 Serves more methods, so that a test can hold the model at a gate: `fake/close`, `fake/let` {n}, `fake/open`;
 and two that count: `fake/waiting`, `fake/passed`.
 """
@@ -54,6 +54,7 @@ def loader_for(settings: Settings) -> Loader:
             return turns[min(n, len(turns)) - 1](prompt) if n else fill(prompt)
 
         model = FakeModel(answer, second=second, gate=gate)
+        model.info = replace(model.info, drafts=script.get("drafts", ""))
         if script.get("isBase") and settings.model != "chat":
             model.info = replace(model.info, name="qwen2.5-coder-1.5b", is_instruct=False)
         return model

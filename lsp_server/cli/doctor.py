@@ -60,14 +60,20 @@ class Finding:
 
 def doctor(
     model: options.Model = "",
+    draft_model: options.DraftModel = "",
     server: options.Server = "",
     allow_non_local: options.AllowNonLocal = False,
     others: options.OtherSettings = "",
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
 ) -> None:
-    """Look at Python, llama.cpp, memory, models and editors, and try one completion. Ends with 1 when it fails."""
+    """Look at Python, llama.cpp, memory, models and editors, and try one completion. Ends with 1 when it fails.
+
+    With a model that drafts it measures whether that pays, and keeps the result: only then is it used.
+    """
     try:
         values = options.values_of(model, server, allow_non_local, others)
+        if draft_model:
+            values["draftModel"] = draft_model
         settings = options.settings_of(values)
     except KrukError as error:
         fail(error)
@@ -103,6 +109,8 @@ def _look(values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
         has_model = not (finding.topic == "Server" and finding.level == "bad")
     yield from _editors()
     yield _cache()
+    if has_model and settings.draft_model and not settings.remote.url:
+        yield from _drafts(values, settings)
     if has_model:
         yield from _self_test(values)
 
@@ -251,6 +259,17 @@ def _endpoint(port: int, address: str | None) -> Finding:
 def _is_old_neovim(version: str) -> bool:
     numbers = version.removeprefix("NVIM v").split(".")
     return numbers[0] == "0" and len(numbers) > 1 and numbers[1].isdigit() and int(numbers[1]) < 12
+
+
+def _drafts(values: dict[str, Any], settings: Settings) -> Iterator[Finding]:
+    """Measure whether drafts pay, for each of the models that there may be drafts for."""
+    from lsp_server.cli.draft_trial import measure  # not at the top: importing it loads the rooms of chats
+
+    for name in dict.fromkeys(filter(None, (values["model"], settings.chat_model))):
+        try:
+            yield Finding("Drafts", "good", measure({**values, "model": name}))
+        except KrukError as error:
+            yield Finding("Drafts", "note", error.what, error.hint)
 
 
 def _self_test(values: dict[str, Any]) -> Iterator[Finding]:

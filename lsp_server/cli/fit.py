@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from lsp_server.cli import options
 from lsp_server.cli.console import err, fail, out
 from lsp_server.cli.trial import try_model
 from lsp_server.errors import KrukError, ModelNotFound
@@ -27,6 +28,7 @@ _COLOURS = {"fits": "green", "tight": "yellow", "too large": "red"}
 def fit(
     models: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Only these; else all.")] = None,
     n_ctx: Annotated[int, typer.Option("--context", metavar="N", min=512, help="Tokens of context.")] = 8192,
+    draft_model: options.DraftModel = "",
     test: Annotated[bool, typer.Option("--test", help="Load each that is here for a moment, and measure.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Every quantisation of the catalogue.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
@@ -37,6 +39,8 @@ def fit(
             here = _here(models or [])
             status.update("Measuring memory …")
             there, speed = fitting.room(), Speed(fitting.bandwidth())
+            drafts = memory.estimate(registry.locate(draft_model), n_ctx).least if draft_model else 0
+            there = max(0, there - drafts)
         if test:
             _try_all(here, n_ctx, there, speed)
         trials = Trials()
@@ -52,8 +56,9 @@ def fit(
         chosen = {what: {"model": a[0].name, "why": a[1]} if a else None for what, a in advice.items()}
         out.print_json(json.dumps({"room_bytes": there, "bandwidth": speed.bandwidth, "models": rows, **chosen}))
         return
+    beside = "an editor" + (f" and the {gib(drafts)} of `{draft_model}` for its drafts" if drafts else "")
     out.print(
-        f"{gib(there)} for a model, beside an editor; {speed.bandwidth / 1e9:.1f} GB a second are read from memory",
+        f"{gib(there)} for a model, beside {beside}; {speed.bandwidth / 1e9:.1f} GB a second are read from memory",
         soft_wrap=True,
     )
     if not out.is_terminal:

@@ -15,6 +15,9 @@ from lsp_server.settings import Settings
 Model: TypeAlias = Annotated[
     str, typer.Option("--model", metavar="ID|PATH", help="Unless `kruk models use` chose it; or one of the server's.")
 ]
+DraftModel: TypeAlias = Annotated[
+    str, typer.Option("--draft-model", metavar="ID|PATH", help="A small model that is to draft for it.")
+]
 Server: TypeAlias = Annotated[
     str, typer.Option("--server", metavar="URL", help="Ask the model of this server, such as http://127.0.0.1:8080.")
 ]

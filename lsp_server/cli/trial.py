@@ -11,7 +11,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 import psutil
 
@@ -26,7 +28,16 @@ _N_TOKENS = 24
 
 def try_model(reference: str, n_ctx: int, timeout_s: float = 300) -> Trial:
     """Try a model in a process of its own. Raises KrukError when that fails."""
-    command = [sys.executable, "-m", "lsp_server.cli.trial", reference, str(n_ctx)]
+    values = run_apart("lsp_server.cli.trial", reference, str(n_ctx), timeout_s=timeout_s)
+    try:
+        return fit.parse_trial(values)
+    except TypeError as error:
+        raise ModelLoadError(f"`{reference}` could not be tried: {error}") from error
+
+
+def run_apart(module: str, model: str, *arguments: str, timeout_s: float) -> dict[str, Any]:
+    """Run a module that tries a model and prints its result as JSON. Raises KrukError."""
+    command = [sys.executable, "-m", module, model, *arguments]
     try:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         run = subprocess.run(
@@ -38,12 +49,22 @@ def try_model(reference: str, n_ctx: int, timeout_s: float = 300) -> Trial:
             env=environment,
             check=False,
         )
-        values = json.loads(run.stdout.splitlines()[-1])
-        if "error" in values:
-            raise ModelLoadError(values["error"], values["hint"])
-        return fit.parse_trial(values)
-    except (subprocess.TimeoutExpired, ValueError, IndexError, TypeError) as error:
-        raise ModelLoadError(f"`{reference}` could not be tried: its process ended early", "Try another") from error
+        values: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired as error:
+        raise ModelLoadError(f"`{model}` could not be tried within {timeout_s:.0f} s", "Try a smaller one") from error
+    except (ValueError, IndexError) as error:
+        raise ModelLoadError(f"`{model}` could not be tried: its process ended early", "Try another") from error
+    if "error" in values:
+        raise ModelLoadError(values["error"], values["hint"])
+    return values
+
+
+def print_result(work: Callable[[], Mapping[str, object]]) -> None:
+    """Print what `run_apart` reads: the result, or the error."""
+    try:
+        print(json.dumps(work()))  # noqa: T201
+    except KrukError as error:
+        print(json.dumps({"error": error.what, "hint": error.hint}))  # noqa: T201
 
 
 def _work(reference: str, n_ctx: int) -> Trial:
@@ -71,7 +92,4 @@ def _work(reference: str, n_ctx: int) -> Trial:
 
 
 if __name__ == "__main__":
-    try:
-        print(json.dumps(asdict(_work(sys.argv[1], int(sys.argv[2])))))  # noqa: T201
-    except KrukError as error:
-        print(json.dumps({"error": error.what, "hint": error.hint}))  # noqa: T201
+    print_result(lambda: asdict(_work(sys.argv[1], int(sys.argv[2]))))

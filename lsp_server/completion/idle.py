@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Coroutine, Sequence
@@ -61,6 +62,13 @@ async def _branch(outcome: Outcome, at: int, worker: Worker, memory: Memory) -> 
         text = finished.text.replace("\n", request.document.newline)
         document, tokens = request.document, doubts(generation, finished.text)
         memory.cache.add(document.uri, document.text, request.offset, text, tokens, is_branch=True)
+
+
+async def follow(outcome: Outcome, worker: Worker) -> None:
+    """Have the model that drafts read the prompt in use, so that it can for the next request."""
+    if outcome.info.drafts and not outcome.to_warm:
+        with contextlib.suppress(KrukError):
+            await asyncio.wrap_future(worker.submit(Urgency.WARM, job.follow(outcome)))
 
 
 async def warm(request: CompletionRequest, settings: Settings, worker: Worker, memory: Memory) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -165,9 +165,21 @@ def warm(prompt: Prompt, states: States) -> Callable[[Model], Steps[Evaluation]]
 
     def start(model: Model) -> Steps[Evaluation]:
         states.prepare(model, COMPLETION, prompt.token_ids)
-        return (yield from persist(lambda: model.evaluate(COMPLETION, prompt.token_ids)))
+        evaluation = yield from persist(lambda: model.evaluate(COMPLETION, prompt.token_ids))
+        yield from _follow(model, prompt.token_ids)
+        return evaluation
 
     return start
+
+
+def follow(outcome: Outcome) -> Callable[[Model], Steps[None]]:
+    """Make the work of having the model that drafts read the prompt of a suggestion."""
+    return lambda model: _follow(model, outcome.prompt.token_ids)
+
+
+def _follow(model: Model, token_ids: Sequence[int]) -> Steps[None]:
+    if not isinstance(model, Speaker) and (small := model.draft_model):
+        yield from persist(lambda: small.follow(COMPLETION, token_ids))
 
 
 def warm_both(task: Task, states: States) -> Callable[[Model], Steps[None]]:
@@ -184,6 +196,7 @@ def warm_both(task: Task, states: States) -> Callable[[Model], Steps[None]]:
             yield from persist(lambda: model.evaluate(NEAR, near))
         if n_missing > WORTH_WAITING_TOKENS:  # else what was generated behind it would be dropped for little
             yield from persist(lambda: model.evaluate(COMPLETION, full))
+        yield from _follow(model, full)
 
     return start
 

@@ -25,6 +25,7 @@ def as_dict(session: Session) -> dict[str, Any]:
     if session.endpoint:
         message = f"{message}. `kruk.endpoint.port` is set: suggestions are given at {session.endpoint} too"
     pace = None if model is None or isinstance(model, Speaker) else model.drafter.pace.tokens_per_second
+    drafts = [it.info.drafts for it in (model, chat_model) if it and it.info.drafts]
     return {
         "state": state,
         "message": message,
@@ -36,6 +37,7 @@ def as_dict(session: Session) -> dict[str, Any]:
         "contextTokens": chat_model.info.n_ctx if chat_model else None,
         "canChat": chat_model is not None and not why_not(chat_model.info),
         "kvCache": model.info.memory_kind if model else None,
+        "drafts": "; ".join(dict.fromkeys(drafts)) or None,
         "server": {"url": server.url, "kind": server.kind, "isLocal": server.is_local} if server else None,
         "allowsNonLocal": remote.allows_non_local,
         "endpoint": session.endpoint or None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lsp_server.model.catalogue import Fim
     from lsp_server.model.draft import Drafter
+    from lsp_server.model.draft_model import DraftModel
 
 Logits: TypeAlias = "npt.NDArray[np.float32]"
 TokenIds: TypeAlias = "npt.NDArray[np.int64]"
@@ -35,10 +36,14 @@ class Aborted(Exception):
 
 
 class Vocabulary:
-    """The bytes of every token, and which tokens may come first when the output has to begin with given bytes."""
+    """The bytes of every token, and which tokens may come first when the output has to begin with given bytes.
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    `control`: ids of the tokens with a meaning beyond their text, by that text.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], control: Mapping[str, int] | None = None) -> None:
         self.pieces = pieces
+        self.control = control or {}
 
     @cached_property
     def _order(self) -> TokenIds:
@@ -108,6 +113,7 @@ class ModelInfo:
     can_truncate: bool = True  # whether a sequence can lose its end; if not, it is only ever begun anew
     n_window: int = 0  # tokens that its layers with a sliding window see; 0: it has none
     server: Server | None = None
+    drafts: str = ""  # which small model drafts for it, or why the one that was named does not
 
     @property
     def memory_kind(self) -> str:
@@ -204,6 +210,7 @@ class Evaluator(_Model, Protocol):
     """A model that leaves it to others which token is next."""
 
     drafter: Drafter
+    draft_model: DraftModel | None
 
     def logits(self, row: int = -1) -> Logits:
         """Logits (n_vocab,) of one row of the newest evaluation, -1 the last; a view that the next overwrites."""

@@ -1,9 +1,9 @@
 """Drafting: tokens that are likely to come next, to be evaluated in one batch with the newest one.
 
-The draft is looked up in what is already there: the suggestion before, and the file. A batch of four costs
-less than four single tokens, but more than one, so a draft must be worth it. What a wider batch costs is
-measured at load and while working; how much of a draft is right is known for each length of match, from what
-was drafted and from what might have been.
+The draft is looked up in what is already there: the suggestion before, and the file. (Or a small model says it:
+draft_model.py.) A batch of four costs less than four single tokens, but more than one, so a draft must be worth
+it. What a wider batch costs is measured at load and while working; how much of a draft is right is known for each
+length of match, from what was drafted and from what might have been.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _ITEM = array("i").itemsize
 
 
 @dataclass
-class _Record:
-    """How many of the tokens found by a match of this length were right. Begins with an even guess."""
+class Record:
+    """How many of the drafted tokens that were tested were right. Begins with an even guess."""
 
     n_tested: float = 10.0
     n_right: float = 5.0
@@ -33,6 +33,14 @@ class _Record:
     @property
     def share(self) -> float:
         return self.n_right / self.n_tested
+
+    def add(self, is_right: bool) -> None:
+        """Count one more."""
+        self.n_tested += 1
+        self.n_right += is_right
+        if self.n_tested > FORGET_AFTER:
+            self.n_tested /= 2
+            self.n_right /= 2
 
 
 class Pace:
@@ -61,7 +69,7 @@ class Drafter:
         """costs_ms: milliseconds of an evaluation by its width, where they have been measured."""
         self.costs_ms = dict(costs_ms or {})
         self.pace = Pace()
-        self._records = {n: _Record() for n in MATCHED}
+        self._records = {n: Record() for n in MATCHED}  # by the length of the match
         self._guess = (0, 0, 0)  # length of the output, of the match, and the token that was not drafted
         self._n_refused = 0
 
@@ -82,7 +90,7 @@ class Drafter:
             if at < 0:
                 continue
             following = known[at + n_matched :]
-            n = self._best_length(self._records[n_matched].share, len(following))
+            n, _ = self.best_length(self._records[n_matched].share, len(following))
             if not n:
                 n = self._try_anyway(n_matched, len(following))
             if not n:
@@ -100,22 +108,14 @@ class Drafter:
 
     def tested(self, n_matched: int, is_right: bool) -> None:
         """Hear whether one token was right. What follows the first wrong one is never tested."""
-        record = self._records[n_matched]
-        record.n_tested += 1
-        record.n_right += is_right
-        if record.n_tested > FORGET_AFTER:
-            record.n_tested /= 2
-            record.n_right /= 2
+        self._records[n_matched].add(is_right)
 
-    def _try_anyway(self, n_matched: int, n_most: int) -> int:
-        """Length of a draft to learn its cost by, now and then, where it is mostly right; else 0."""
-        if not self.costs_ms or self._records[n_matched].share < WORTH_TRYING or n_most < TRY_WIDTH - 1:
-            return 0
-        self._n_refused += 1
-        return 0 if self._n_refused % TRY_EVERY else TRY_WIDTH - 1
+    def best_length(self, share: float, n_most: int, each_ms: float = 0.0) -> tuple[int, float]:
+        """Length of the draft that gives most tokens for its time, 0 when one by one is as good; and its gain.
 
-    def _best_length(self, share: float, n_most: int) -> int:
-        """Length of the draft that gives most tokens for its time; 0 when one by one is as good."""
+        share: of the tokens that are right. each_ms: what it takes to draft one. The gain is how many tokens come out
+        for each that would come one by one in that time; LEAST_GAIN at least.
+        """
         single = self.costs_ms.get(1)
         best, best_gain = 0, LEAST_GAIN
         for width in WIDTHS[1:]:
@@ -123,10 +123,17 @@ class Drafter:
             if single is None or cost is None or width - 1 > n_most:
                 continue
             n_expected = sum(share**i for i in range(width))
-            gain = n_expected * single / cost
+            gain = n_expected * single / (cost + (width - 1) * each_ms)
             if gain > best_gain:
                 best, best_gain = width - 1, gain
-        return best
+        return best, best_gain
+
+    def _try_anyway(self, n_matched: int, n_most: int) -> int:
+        """Length of a draft to learn its cost by, now and then, where it is mostly right; else 0."""
+        if not self.costs_ms or self._records[n_matched].share < WORTH_TRYING or n_most < TRY_WIDTH - 1:
+            return 0
+        self._n_refused += 1
+        return 0 if self._n_refused % TRY_EVERY else TRY_WIDTH - 1
 
 
 def _find_last(text: bytes, wanted: bytes) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from lsp_server.model.base import N_SEQUENCES, Aborted, Evaluation, FimIds, Logits, ModelInfo, SavedState, Vocabulary
 from lsp_server.model.catalogue import Fim
 from lsp_server.model.draft import Drafter
+from lsp_server.model.draft_model import DraftModel
 
 PREFIX, SUFFIX, MIDDLE, END, START_TURN, END_TURN = range(256, 262)
 _CONTROL = {
@@ -72,7 +73,7 @@ class FakeModel:
         self._is_aborted = threading.Event()
         self._held: list[list[int]] = [[] for _ in range(N_SEQUENCES)]
         self._at: tuple[int, int] = (0, 0)
-        self.vocabulary = Vocabulary([*(bytes([i]) for i in range(256)), *([b""] * len(_CONTROL))])
+        self.vocabulary = Vocabulary([*(bytes([i]) for i in range(256)), *([b""] * len(_CONTROL))], _CONTROL)
         self.info = ModelInfo(
             name="fake",
             path=Path("fake.gguf"),
@@ -86,6 +87,7 @@ class FakeModel:
             control_texts=tuple(_CONTROL),
         )
         self.drafter = Drafter()
+        self.draft_model: DraftModel | None = None
         self.state_key = bytes(32)
 
     def tokenize(self, text: str) -> list[int]:
@@ -153,10 +155,14 @@ class FakeModel:
     def abort(self) -> None:
         """Stop at the gate."""
         self._is_aborted.set()
+        if self.draft_model:
+            self.draft_model.model.abort()
 
     def allow(self) -> None:
         """Go on."""
         self._is_aborted.clear()
+        if self.draft_model:
+            self.draft_model.model.allow()
 
     def close(self) -> None:
         """Nothing to free."""

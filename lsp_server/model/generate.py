@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from lsp_server.model.base import Evaluation, Logits, Model, Speaker, Step
@@ -83,7 +84,8 @@ def generate(
     out = writer.out
     known = [*prompt.token_ids, *hints]
     draft: list[int] = []
-    n_matched = 0
+    small = model.draft_model
+    tested: Callable[[bool], None] = partial(model.drafter.tested, 0)
 
     def evaluate() -> Evaluation:
         started = time.perf_counter()
@@ -103,7 +105,7 @@ def generate(
         step = writer.choose(model.logits(-1 - len(draft)), must_begin and not out.text)
         if draft:
             is_right = draft.pop(0) == step.token_id
-            model.drafter.tested(n_matched, is_right)
+            tested(is_right)
             out.n_drafted_right += is_right
             if not is_right:
                 draft.clear()
@@ -118,6 +120,12 @@ def generate(
             continue
         if model.info.can_truncate and not writer.owed:
             found, n_matched = model.drafter.propose(writer.ids, known)
+            tested = partial(model.drafter.tested, n_matched)
+            if not found and small:
+                found = yield from persist(
+                    partial(small.propose, model.drafter, sequence, writer.ids, out.n_tokens, is_line)
+                )
+                tested = small.tested
             draft += _first_line(model, found) if is_line else found
             out.n_drafted += len(draft)
         yield

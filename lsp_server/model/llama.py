@@ -37,6 +37,7 @@ from lsp_server.model.base import (
     Vocabulary,
 )
 from lsp_server.model.draft import WIDTHS, Drafter
+from lsp_server.model.draft_model import DraftModel
 from lsp_server.model.llama_library import last_words, lib, load_weights, use_adapters
 from lsp_server.model.llama_vocabulary import LlamaVocabulary
 from lsp_server.model.registry import LocatedModel
@@ -79,6 +80,7 @@ class Llama:
         keep_on: Callable[[], bool],
         adapters: Sequence[Adapter],
     ) -> None:
+        self.draft_model: DraftModel | None = None
         self._adapters = adapters
         self._model: Any = None
         self._ctx: Any = None
@@ -213,15 +215,22 @@ class Llama:
         return False
 
     def abort(self) -> None:
-        """Stop the running evaluation at the next node of its graph."""
+        """Stop the running evaluation, the draft model's too, at the next node of its graph."""
         self._flag[0] = b"x"
+        if self.draft_model:
+            self.draft_model.model.abort()
 
     def allow(self) -> None:
         """Let the next evaluation run."""
         self._flag[0] = b"\0"
+        if self.draft_model:
+            self.draft_model.model.allow()
 
     def close(self) -> None:
-        """Free batch, context and weights, in the only order that does not crash."""
+        """Free batch, context and weights, in the only order that does not crash; the draft model first."""
+        if self.draft_model:
+            self.draft_model.model.close()
+            self.draft_model = None
         if self._batch is not None:
             lib.llama_batch_free(self._batch)
         if self._ctx is not None:

@@ -23,9 +23,8 @@ class LlamaVocabulary(Vocabulary):
     def __init__(self, model: Any, fim: Fim | None) -> None:
         self._vocab = lib.llama_model_get_vocab(model)
         self.n: int = lib.llama_vocab_n_tokens(self._vocab)
-        super().__init__([self._piece(i) for i in range(self.n)])
         self._control = self._control_ids()
-        self._by_text = {self._text(i): i for i in self._control}
+        super().__init__([self._piece(i) for i in range(self.n)], {self._text(i): i for i in self._control})
         self._adds_space = self.pieces[self._tokenize("a")[0]].startswith(b" ")
         self._tokenized = lru_cache(N_TEXTS)(self._tokenize_plain)
         self.fim = self._fim_ids(fim)
@@ -39,7 +38,7 @@ class LlamaVocabulary(Vocabulary):
     @property
     def control_texts(self) -> tuple[str, ...]:
         """Texts of tokens that must never be shown."""
-        return tuple(text for text in self._by_text if len(text) > 4)
+        return tuple(text for text in self.control if len(text) > 4)
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of user text, without any control token."""
@@ -47,7 +46,7 @@ class LlamaVocabulary(Vocabulary):
 
     def token_id(self, text: str) -> int | None:
         """Return the id of the control token written `text`, or None."""
-        return self._by_text.get(text)
+        return self.control.get(text)
 
     def is_end(self, token_id: int) -> bool:
         """Whether the output ends with this token."""
@@ -108,7 +107,7 @@ class LlamaVocabulary(Vocabulary):
         return FimIds(fim, prefix, suffix, middle)
 
     def _end_ids(self, fim: FimIds | None) -> frozenset[int]:
-        ends = {i for i in self._by_text.values() if lib.llama_vocab_is_eog(self._vocab, i)}
+        ends = {i for i in self.control.values() if lib.llama_vocab_is_eog(self._vocab, i)}
         if fim:
             texts = (fim.format.prefix, fim.format.suffix, fim.format.middle, *fim.format.stop)
             ends |= {i for text in texts if text and (i := self.token_id(text)) is not None}

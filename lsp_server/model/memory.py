@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import psutil
@@ -46,6 +46,10 @@ class Need:
     kv_cache: int
     compute: int
     vocabulary: int
+
+    def __add__(self, other: Need) -> Need:
+        """What both need in one process."""
+        return Need(*(getattr(self, it.name) + getattr(other, it.name) for it in fields(Need)))
 
     @property
     def total(self) -> int:
@@ -102,20 +106,36 @@ def address_space_left() -> int | None:
 def check(located: LocatedModel, n_ctx: int) -> Need:
     """Estimate, and refuse what cannot fit. Raises ModelTooLarge with the figures and a proposal."""
     need = estimate(located, n_ctx)
-    there, left = available_bytes(), address_space_left()
-    if need.least + RESERVE_BYTES <= there and (left is None or need.total + RESERVE_BYTES <= left):
-        return need
-    wanted = need.least if left is None else need.total
-    raise ModelTooLarge(
-        f"`{located.name}` needs {gib(wanted)} (weights {gib(wanted - need.kv_cache - need.buffers)}, KV cache for "
-        f"{n_ctx} tokens {gib(need.kv_cache)}, buffers {gib(need.buffers)}) and {gib(there)} are free",
-        _proposal(located, n_ctx, there),
-    )
+    if not _is_there(need):
+        raise _too_large(f"`{located.name}`", need, n_ctx, _proposal(located, n_ctx, available_bytes()))
+    return need
+
+
+def check_both(large: LocatedModel, small: LocatedModel, n_ctx: int) -> None:
+    """Refuse a model with one that drafts for it where both cannot fit. Raises ModelTooLarge with the figures."""
+    need = estimate(large, n_ctx) + estimate(small, n_ctx)
+    if not _is_there(need):
+        raise _too_large(f"`{large.name}` with `{small.name}`", need, n_ctx, "Close other programs, or do without it")
 
 
 def gib(n_bytes: int) -> str:
     """Bytes for people: `1.5 GiB`, or `340 MiB` when it is less than one."""
     return f"{n_bytes / (1 << 30):.1f} GiB" if n_bytes >= 1 << 30 else f"{n_bytes / (1 << 20):.0f} MiB"
+
+
+def _is_there(need: Need) -> bool:
+    left = address_space_left()
+    there = need.least + RESERVE_BYTES <= available_bytes()
+    return there and (left is None or need.total + RESERVE_BYTES <= left)
+
+
+def _too_large(what: str, need: Need, n_ctx: int, hint: str) -> ModelTooLarge:
+    wanted = need.least if address_space_left() is None else need.total
+    return ModelTooLarge(
+        f"{what} needs {gib(wanted)} (weights {gib(wanted - need.kv_cache - need.buffers)}, KV cache for "
+        f"{n_ctx} tokens {gib(need.kv_cache)}, buffers {gib(need.buffers)}) and {gib(available_bytes())} are free",
+        hint,
+    )
 
 
 def _proposal(located: LocatedModel, n_ctx: int, there: int) -> str:

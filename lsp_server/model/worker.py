@@ -292,7 +292,8 @@ class Worker:
     def _rest(self) -> Status:
         """What to say while nobody waits."""
         if self._model:
-            return Status("ready", f"{self._model.info.name} is ready")
+            info = self._model.info
+            return Status("ready", f"{info.name} is ready" + (f"; {info.drafts}" if info.drafts else ""))
         return Status("error", str(self._failure)) if self._failure else Status("off", "No model")
 
     def _interrupt(self, least: Urgency) -> None:

@@ -95,9 +95,16 @@ async def test_the_status_tells_what_the_model_can_do(start):
     editor = await start({"knows": ["a = 1\nb = 2\n"]})
     await editor.until_state("ready")
     status = await editor.request("kruk/status")
-    assert status.canChat and status.contextTokens > 0 and status.tokensPerSecond is None
+    assert status.canChat and status.contextTokens > 0 and status.tokensPerSecond is None and status.drafts is None
     await editor.request("kruk/chat", {"messages": [{"role": "user", "content": "Hi"}]})
     assert (await editor.request("kruk/status")).tokensPerSecond > 0
+
+
+async def test_the_status_tells_what_became_of_the_model_that_drafts(start):
+    editor = await start({"drafts": "drafts by `a` for `fake` do not pay here"})
+    said = "fake is ready; drafts by `a` for `fake` do not pay here"
+    await editor.until("kruk/didChangeStatus", lambda status: status.message == said)
+    assert (await editor.request("kruk/status")).drafts == "drafts by `a` for `fake` do not pay here"
 
 
 async def test_what_a_command_chose_stays_when_the_editor_sends_settings(start):

@@ -164,3 +164,12 @@ def test_fit_of_one_model():
     assert [one["name"] for one in rows] == ["qwen2.5-coder-7b:Q8_0"]
     result = run("qwen2.5-coder-7")
     assert result.exit_code == 1 and "Did you mean" in result.stderr
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_model_that_drafts_takes_its_share():
+    path = files.write(paths.models_dir() / "small.gguf", files.model())
+    needed = memory.estimate(registry.locate("small"), 8192).least
+    found = json.loads(run("small", "--draft-model", str(path), "--json").stdout)
+    assert found["room_bytes"] == 8 * GIB - needed
+    assert "of `small` for its drafts" in run("small", "--draft-model", "small").stdout

@@ -1,6 +1,7 @@
 """What is made ready while nobody waits: the other suggestion, a new anchor."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -11,7 +12,8 @@ from lsp_server.completion.memory import Memory
 from lsp_server.completion.pipeline import complete
 from lsp_server.completion.request import CompletionRequest
 from lsp_server.completion.trace import Trace
-from lsp_server.model.base import Step
+from lsp_server.model.base import COMPLETION, Step
+from lsp_server.model.draft_model import DraftModel
 from lsp_server.model.fake import FakeModel, knowing
 from lsp_server.model.worker import Worker
 from lsp_server.text import Document
@@ -79,3 +81,15 @@ async def test_a_new_anchor_is_prepared_before_the_old_one_is_given_up(worker):
     assert rooms["context"]["anchorPrepared"]
     assert memory.anchors[URI].window.anchor > first
     assert rooms["model"]["evaluatedTokens"] <= len("x108 = 108\nx") + 4
+
+
+async def test_a_model_that_drafts_has_read_the_prompt_before_the_next_request(worker):
+    text = "".join(f"x{i} = {i}\n" for i in range(30))
+    model, small = FakeModel(knowing(text + "y = 2\n")), FakeModel(knowing(text + "y = 2\n"))
+    model.draft_model = DraftModel(small, model, ["completion"])
+    model.info = dataclasses.replace(model.info, drafts="drafts pay in completions")
+    worker.load(lambda tell, keep_on: model)
+    flight, suggested = await ask(worker, Memory(), text + "y", len(text) + 1)
+    assert suggested and not small.held(COMPLETION)
+    await idle.follow(flight.outcome, worker)
+    assert tuple(small.held(COMPLETION)) == flight.outcome.prompt.token_ids

@@ -17,6 +17,8 @@ test('a workspace that is not trusted chooses neither a program nor a model', ()
     'kruk.server.package',
     'kruk.model',
     'kruk.chatModel',
+    'kruk.draftModel',
+    'kruk.adapters',
   ])
   assert.equal(properties['kruk.server.command'].scope, 'machine')
   assert.equal(properties['kruk.server.package'].scope, 'machine')

@@ -4,6 +4,7 @@
 ---@class kruk.Settings
 ---@field model? string Model for completions: an id from `kruk models list`, or the path of a GGUF file. Empty: the one chosen by `kruk models use`, else the default model.
 ---@field chatModel? string Model for actions and chat, loaded beside `model` when one is first asked for. Empty: `model`, which must then be an instruct model.
+---@field draftModel? string Small model of the same vocabulary that drafts what the model says, where `kruk doctor --draft-model` has measured that this is faster. Empty: none.
 ---@field completion? kruk.Settings.completion
 ---@field context? kruk.Settings.context
 ---@field threads? integer Processor threads for the model; 0 chooses.
