@@ -160,8 +160,8 @@ async def test_cancelling_closes_the_connection(start):
         await second
 
 
-@pytest.mark.parametrize(("slots", "n_chats"), [(1, 2), (4, 1)])
-async def test_a_suggestion_does_not_wait_for_the_chat(start, slots, n_chats):
+@pytest.mark.parametrize("slots", [1, 4])
+async def test_a_suggestion_does_not_wait_for_the_chat(start, slots):
     """A server that does one thing at a time is asked for the rest of the answer afterwards."""
     words = " ".join(f"word{n}" for n in range(50))
     async with serving("llama.cpp", says=words, fills=fills, slots=slots) as server:
@@ -174,7 +174,10 @@ async def test_a_suggestion_does_not_wait_for_the_chat(start, slots, n_chats):
         assert await editor.suggest(ADD) == "return a + b"
         server.is_open.set()
         assert (await asked).text == words
-        assert [path for path, body in server.asked].count("/v1/chat/completions") == n_chats
+        n_chats = [path for path, body in server.asked].count("/v1/chat/completions")
+        assert (
+            n_chats == 1 if slots > 1 else n_chats > 1
+        )  # what is made ahead of the next request may be in between, too
 
 
 async def test_a_server_that_dies_in_the_middle_and_comes_back(start):
